@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* A ruleset as an nft script: for people, for --dry-run and for golden tests. Loads in nft 1.0.6. */
+#include "base/ruleset.h"
+
+/*
+ * Replaces the tables when loaded: "table ip6 ipv6nat; delete table …; table ip6 ipv6nat { … }";
+ * an absent table is rendered as its deletion only if with_absent. *ret is malloc()ed.
+ * 0 or -ENOMEM.
+ */
+int nft_text_encode(const struct ruleset *r, char **ret);
