@@ -46,7 +46,6 @@ struct links {
 	int default_forwarding;
 	int bridge_nf_call_ip6tables; /* -1: br_netfilter is not loaded */
 	bool sysctl_writable;
-	VEC(struct inet_prefix) routed; /* unicast IPv6 routes of other kinds are not kept */
 	VEC(struct bridge_name) docker_rules; /* bridges named by Docker's own IPv6 rules, sorted */
 };
 

@@ -6,6 +6,7 @@
  */
 #include "base/config.h"
 #include "base/facts.h"
+#include "base/own.h"
 
 enum problem_code {
 	PROBLEM_DOCKER_DISCONNECTED,

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# "make help" lists the targets. V=1 shows the commands, SAN=1 builds with ASan and UBSan,
+# WERROR=1 turns warnings into errors (as CI does).
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+SBINDIR = $(PREFIX)/sbin
+BINDIR = $(PREFIX)/bin
+MANDIR = $(PREFIX)/share/man
+UNITDIR = $(PREFIX)/lib/systemd/system
+SYSCONFDIR ?= /etc
+
+CC ?= cc
+PKG_CONFIG ?= pkg-config
+PYTEST ?= /usr/bin/pytest-3
+B := build$(if $(SAN),/san)
+
+# ------------------------------------------------------------------- flags
+LAYERS := base model wire io daemon
+DAEMON_PKGS := libsystemd libcurl libmnl libnftnl jansson libmicrohttpd inih
+CTL_PKGS := libsystemd libcurl jansson smartcols
+ALL_PKGS := $(sort $(DAEMON_PKGS) $(CTL_PKGS))
+
+WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wwrite-strings -Wimplicit-fallthrough $(if $(WERROR),-Werror)
+CFLAGS ?= -O2 -g
+SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+override CPPFLAGS += -D_GNU_SOURCE -DIPV6NAT_VERSION='"$(VERSION)"' -Iinclude -Isrc
+override CFLAGS += -std=gnu17 $(WARNINGS) $(SANFLAGS)
+override LDFLAGS += $(SANFLAGS)
+ifneq ($(filter-out help deps clean,$(or $(MAKECMDGOALS),all)),)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(ALL_PKGS) 2>/dev/null)
+DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
+CTL_LIBS = $(shell $(PKG_CONFIG) --libs $(CTL_PKGS))
+endif
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' '$1' '$2')
+
+# ----------------------------------------------------------------- sources
+objects = $(patsubst src/%.c,$(B)/%.o,$(wildcard $(foreach l,$1,src/$l/*.c)))
+DAEMON_OBJS := $(call objects,$(LAYERS))
+CTL_OBJS := $(call objects,base wire ctl)
+# Tests link everything but the daemon's main(); those of pure layers link these layers alone,
+# so that the link proves their purity.
+TEST_OBJS := $(filter-out $(B)/daemon/main.o,$(DAEMON_OBJS))
+PURE_OBJS := $(call objects,base model wire)
+PURE_TESTS := inet vec facts plan ruleset ruleset-diff nft-text nft docker-json conf-ini api-json rtnl status
+TESTS := $(patsubst tests/unit/test-%.c,%,$(wildcard tests/unit/test-*.c))
+FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
+
+.PHONY: all help deps check check-unit check-corpus check-rules check-net check-engines check-san \
+	demo bench fuzz analyze format install clean
+.DELETE_ON_ERROR:
+
+all: $(B)/ipv6natd $(B)/ipv6natctl ## build the daemon and the inspection tool
+
+$(B)/ipv6natd: $(DAEMON_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+$(B)/ipv6natctl: $(CTL_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CTL_LIBS) -lmnl -lnftnl -linih
+
+$(B)/%.o: src/%.c Makefile
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/tests/%.o: tests/%.c Makefile
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(addprefix $(B)/test-,$(filter $(PURE_TESTS),$(TESTS))): $(B)/test-%: $(B)/tests/unit/test-%.o $(PURE_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(DAEMON_LIBS)
+
+$(addprefix $(B)/test-,$(filter-out $(PURE_TESTS),$(TESTS))): $(B)/test-%: $(B)/tests/unit/test-%.o $(TEST_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(DAEMON_LIBS)
+
+# Without libFuzzer a fuzzer is a program that replays the files given to it.
+$(addprefix $(B)/replay-,$(FUZZERS)): $(B)/replay-%: $(B)/tests/fuzz/fuzz-%.o $(B)/tests/fuzz/replay.o $(PURE_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+-include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
+
+# ------------------------------------------------------------------- tests
+check: all check-rules check-unit check-corpus check-net ## all tests (root; installs what it needs)
+
+check-unit: $(addprefix $(B)/test-,$(TESTS)) ## unit tests, some of them on the real kernel
+	$(Q)for t in $^; do echo "== $$t"; $$t || exit 1; done
+
+check-corpus: $(addprefix $(B)/replay-,$(FUZZERS)) ## the fuzzers' corpora
+	$(Q)for f in $(FUZZERS); do $(B)/replay-$$f tests/fuzz/corpus/$$f/* || exit 1; done
+
+check-rules: all ## layers, names, documents, shell scripts
+	$(Q)tests/check/run
+
+check-net: all ## network tests on a real Docker Engine 20.10
+	$(Q)$(PYTEST) -q -p no:cacheprovider tests/net
+
+clean: ## remove build products
+	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
