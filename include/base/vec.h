@@ -29,7 +29,7 @@ bool vec_grow(void **items, size_t *n_allocated, size_t n, size_t item_size);
 #define vec_add(v)                                                                      \
 	({                                                                              \
 		typeof(v) v_ = (v);                                                     \
-		typeof(&v_->items[0]) item_ = NULL;                                     \
+		typeof(*v_->items) *item_ = NULL;                                     \
 		if (vec_grow((void **)&v_->items, &v_->n_allocated, v_->n,              \
 			     sizeof(*v_->items)))                                       \
 			item_ = memset(&v_->items[v_->n++], 0, sizeof(*v_->items));     \
@@ -65,11 +65,11 @@ bool vec_grow(void **items, size_t *n_allocated, size_t n, size_t item_size);
 
 /* Binary search in a vector sorted by the same compare function; NULL if absent. */
 #define vec_find(v, key, compare)                                                     \
-	((typeof(&(v)->items[0]))((v)->n ? bsearch((key), (v)->items, (v)->n,             \
+	((typeof(*(v)->items) *)((v)->n ? bsearch((key), (v)->items, (v)->n,             \
 					       sizeof(*(v)->items), (compare))        \
 				     : NULL))
 
 #define vec_foreach(item, v)                                                          \
-	for (typeof(&(v)->items[0]) item = (v)->items,                                \
-				item##_end_ = (v)->n ? (v)->items + (v)->n : NULL;    \
+	for (typeof(*(v)->items) *item = (v)->items,                                   \
+				*item##_end_ = (v)->n ? (v)->items + (v)->n : NULL;    \
 	     item != item##_end_; item++)
