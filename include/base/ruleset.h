@@ -144,7 +144,8 @@ struct ruleset {
 void ruleset_done(struct ruleset *r);
 /* Deep copy, or move by assignment. 0 or -ENOMEM. */
 int ruleset_copy(const struct ruleset *r, struct ruleset *ret);
-/* Sorts sets, chains and elements and sets the tags. Call once after building. */
+/* Sorts sets, chains and elements and sets the tags. Call once after building, or after decoding:
+ * an observed rule is known by its tag alone (no expressions) and keeps it. */
 void ruleset_finish(struct ruleset *r);
 
 struct ruleset_set *ruleset_find_set(const struct ruleset_table *t, const char *name);
@@ -153,7 +154,8 @@ struct ruleset_chain *ruleset_find_chain(const struct ruleset_table *t, const ch
 int ruleset_element_compare(const void *a, const void *b); /* key, then prefix_length */
 /* Same key: is the mapped value (data or verdict) the same? Counters do not matter. */
 bool ruleset_element_same_value(const struct ruleset_element *a, const struct ruleset_element *b);
-/* All properties but the elements. */
+/* All properties but the elements, and but the counter: kernels before 5.7 drop it silently, and a
+ * table must not be replaced again and again for that (who changes it raises RULESET_LAYOUT). */
 bool ruleset_set_same_shape(const struct ruleset_set *a, const struct ruleset_set *b);
 /* Type, hook and priority: what the kernel cannot change in place. */
 bool ruleset_chain_same_shape(const struct ruleset_chain *a, const struct ruleset_chain *b);
