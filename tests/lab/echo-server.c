@@ -206,14 +206,20 @@ static void serve(struct endpoint *e)
 	}
 }
 
+static void on_signal(int signum)
+{
+	(void) signum;
+	_exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit limit;
 	int i;
 
 	/* as PID 1 of a container it would not die of a signal without a handler */
-	signal(SIGTERM, _exit);
-	signal(SIGINT, _exit);
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);

@@ -129,7 +129,7 @@ class Netns:
                 return file.read().strip()
             return file.write(str(value))
 
-    def socket(self, family=socket.AF_INET6, kind=socket.SOCK_STREAM, protocol=0):
+    def open_socket(self, family=socket.AF_INET6, kind=socket.SOCK_STREAM, protocol=0):
         with self.entered():
             return socket.socket(family, kind, protocol)
 
@@ -145,7 +145,7 @@ class Netns:
     def connect(self, host, port, kind=socket.SOCK_STREAM, timeout=2, source=None):
         """A connected socket; source = (address, port) to come from."""
         family, there = self.address(host, port)
-        sock = self.socket(family, kind)
+        sock = self.open_socket(family, kind)
         try:
             sock.settimeout(timeout)
             if source:
