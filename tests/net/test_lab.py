@@ -18,9 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import (Capture, Closed, Prober, Refused, SocketRelay, Stream, Timeout, UdpPinger,
-                 Unreachable, outcome, peer_of, send_ra, tcp_ask, udp_ask, wait_for)
-from lab.lab import unix_request
+from lab import (Capture, Closed, Daemon, Prober, Refused, SocketRelay, Stream, Timeout, UdpPinger,
+                 Unreachable, outcome, peer_of, send_ra, tcp_ask, udp_ask, unix_request, wait_for)
 
 pytestmark = pytest.mark.engine_any
 
@@ -218,3 +217,55 @@ def test_nothing_is_left_behind(signum, engine_version, make_lab):
             assert os.fsencode(directory) not in (process / "cmdline").read_bytes()
         except OSError:
             pass
+
+
+FAKE_DAEMON = """#!/bin/sh
+case "$*" in *--once*) echo once; exit 0;; esac
+echo "fake daemon: $*" >&2
+trap 'echo {last} >&2; exit {code}' TERM
+printf 'READY=1\\nSTATUS=fake' | socat - "UNIX-SENDTO:$NOTIFY_SOCKET"
+while :; do sleep 0.1; done
+"""
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Makes daemons whose program is a script that ends in the way wanted."""
+    def make(engine, last="bye", code=0, **options):
+        path = tmp_path / "daemon"
+        path.write_text(FAKE_DAEMON.format(last=last, code=code))
+        path.chmod(0o755)
+        monkeypatch.setenv("IPV6NATD", f"env {path}")
+        monkeypatch.setenv("IPV6NATCTL", "/bin/echo")
+        return Daemon(engine, **options)
+    return make
+
+
+def test_daemon_is_ready_and_stopped(engine, fake):
+    daemon = fake(engine, config="[Daemon]\n").start()
+    assert daemon.notified == ["READY=1", "STATUS=fake"]
+    assert f"--docker {engine.url}" in daemon.log.read_text()
+    assert daemon.conf.read_text() == "[Daemon]\n"
+    assert daemon.run("--once").stdout == "once\n"
+    assert daemon.ctl("sync").stdout.split() == ["--control", str(daemon.control), "sync"]
+    assert str(daemon.process.pid) in daemon.host.run("ip", "netns", "pids", daemon.host.name).stdout
+    daemon.stop()
+    daemon.start().kill()
+    daemon.start().stop()
+
+
+@pytest.mark.parametrize("options", [
+    {"code": 1}, {"last": "ERROR: AddressSanitizer: heap-use-after-free"},
+    {"last": "x.c:1:2: runtime error: signed integer overflow"}])
+def test_daemon_that_ends_badly_fails_the_test(engine, fake, options):
+    daemon = fake(engine, **options).start()
+    with pytest.raises(AssertionError):
+        daemon.stop()
+
+
+def test_daemon_that_died_fails_the_test(engine, fake):
+    daemon = fake(engine).start()
+    daemon.process.kill()
+    daemon.process.wait()
+    with pytest.raises(AssertionError):
+        daemon.stop()
