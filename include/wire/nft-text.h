@@ -5,7 +5,7 @@
 
 /*
  * Replaces the tables when loaded: "table ip6 ipv6nat; delete table …; table ip6 ipv6nat { … }";
- * an absent table is rendered as its deletion only if with_absent. *ret is malloc()ed.
- * 0 or -ENOMEM.
+ * nothing is said of a table that is not present. Rules carry their tags as comments, so that a
+ * loaded script is recognised as ours. *ret is malloc()ed. 0 or -ENOMEM.
  */
 int nft_text_encode(const struct ruleset *r, char **ret);
