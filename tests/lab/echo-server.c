@@ -5,7 +5,7 @@
  * Every line (TCP) or datagram (UDP) is answered with "NAME tcp:80 from PEER[ what was sent]", so
  * that one line proves which container was reached, on which port, and whose address it saw.
  * A line that begins with "GET " makes it answer as a web server would, once, for curl.
- * Listens on IPv6 and IPv4. One process, no threads, any number of connections.
+ * Listens on IPv6 and IPv4; prints "ready" when it does. One process, no threads, any number of connections.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -230,6 +230,8 @@ int main(int argc, char **argv)
 	name = argc > 1 ? argv[1] : "";
 	for (i = 2; i < argc; i++)
 		open_listener(argv[i]);
+	puts("ready");
+	fflush(stdout);
 	for (;;) {
 		struct epoll_event events[64];
 		int n = epoll_wait(epfd, events, 64, -1);

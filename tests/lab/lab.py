@@ -20,6 +20,7 @@ import sys
 import threading
 from pathlib import Path
 
+from . import image
 from .netns import Netns, wait_for
 from .process import tail
 
@@ -210,6 +211,15 @@ class Lab:
             node.sysctl(f"net/ipv6/conf/{which}/accept_ra", 0)
         node.ip("link set lo up")
         return node
+
+    def serve(self, ns, ports="tcp:80 udp:80", name=None):
+        """Starts an echo-server in a namespace; its process. It ends with the lab at the latest."""
+        name = name or ns.name.removeprefix(f"{self.dir.name}-")
+        server = ns.popen([image.echo_server(), name, *ports.split()],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        if server.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"echo-server {name} {ports} in {ns.name} does not start")
+        return server
 
     @property
     def host(self):
