@@ -71,5 +71,5 @@ bool vec_grow(void **items, size_t *n_allocated, size_t n, size_t item_size);
 
 #define vec_foreach(item, v)                                                          \
 	for (typeof(*(v)->items) *item = (v)->items,                                   \
-				*item##_end_ = (v)->n ? (v)->items + (v)->n : NULL;    \
+				*item##_end_ = (v)->items ? (v)->items + (v)->n : NULL; \
 	     item != item##_end_; item++)

@@ -39,6 +39,11 @@ struct plan_refusals {
 /* Builds the plan. Returns 0 or -ENOMEM; *ret is then unchanged. */
 int plan_build(const struct config *config, const struct snapshot *snapshot,
 	       const struct links *links, struct plan *ret);
-/* Takes out of the plan what the kernel has refused. 0 or -ENOMEM. */
-int plan_without(struct plan *plan, const struct plan_refusals *refusals);
+/* Takes out of the plan what the kernel has refused, and what leads there. */
+void plan_without(struct plan *plan, const struct plan_refusals *refusals);
 void plan_done(struct plan *plan);
+
+/* Where the ruleset holds a translated port: fills in the key, returns the map's name. */
+const char *plan_port_element(const struct status_port *p, uint8_t key[static RULESET_KEY]);
+/* Is the port translated by the ruleset (and thus counted)? */
+bool plan_port_translated(const struct status_port *p);

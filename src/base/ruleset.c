@@ -148,6 +148,17 @@ int ruleset_element_compare(const void *a, const void *b)
 	return r ? r : (x->prefix_length > y->prefix_length) - (x->prefix_length < y->prefix_length);
 }
 
+/* Equal keys: the first one stays. The same fact may well have two causes. */
+static void drop_duplicates(struct ruleset_set *s)
+{
+	size_t kept = 0;
+
+	vec_foreach(e, &s->elements)
+		if (kept == 0 || ruleset_element_compare(&s->elements.items[kept - 1], e) != 0)
+			s->elements.items[kept++] = *e;
+	s->elements.n = kept;
+}
+
 void ruleset_finish(struct ruleset *r)
 {
 	for (enum ruleset_family f = 0; f < _RULESET_FAMILY_MAX; f++) {
@@ -155,8 +166,10 @@ void ruleset_finish(struct ruleset *r)
 
 		vec_sort(&t->sets, compare_names);
 		vec_sort(&t->chains, compare_names);
-		vec_foreach(s, &t->sets)
+		vec_foreach(s, &t->sets) {
 			vec_sort(&s->elements, ruleset_element_compare);
+			drop_duplicates(s);
+		}
 		vec_foreach(c, &t->chains)
 			vec_foreach(rule, &c->rules)
 				if (rule->exprs[0].kind != RULESET_EXPR_NONE)

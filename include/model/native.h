@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* Does Docker itself translate IPv6 for a network? facts in, network.docker_rules out. Pure. */
+#include "base/facts.h"
+#include "base/links.h"
+
+/*
+ * Brings network.docker_rules up to date with what the kernel shows. Rules once seen and gone are
+ * LOST, not ABSENT: a network leaves mode native only when the engine reconnects (facts start
+ * anew) or the network is made again, so that a foreign flush never changes what we do.
+ */
+void native_update(struct snapshot *snapshot, const struct links *links);
+/* False where the engine's version rules it out: links.docker_rules need not be read then. */
+bool native_possible(const struct snapshot *snapshot);

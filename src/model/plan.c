@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/plan.h"
+
+#include "decide.h"
+#include "layout.h"
+#include "publish.h"
+#include "sysctl.h"
+
+#include <stdio.h>
+
+struct context {
+	const struct config *config;
+	const struct snapshot *snapshot;
+	const struct links *links;
+	struct plan *plan;
+	struct nets nets;
+	struct presences presences;
+	struct mappings mappings;
+};
+
+static struct ruleset_table *ip6(struct context *c)
+{
+	return &c->plan->ruleset.tables[RULESET_IP6];
+}
+
+/* ------------------------------------------------------------- elements */
+
+static int put_name(struct ruleset_table *t, const char *set, const char *name)
+{
+	struct ruleset_element *e = layout_element(t, set);
+	size_t offset = 0;
+
+	if (!e)
+		return -ENOMEM;
+	ruleset_put_name(e->key, &offset, name);
+	return 0;
+}
+
+static int put_name_chain(struct ruleset_table *t, const char *set, const char *name,
+			  const char *chain)
+{
+	struct ruleset_element *e = layout_element(t, set);
+	size_t offset = 0;
+
+	if (!e)
+		return -ENOMEM;
+	ruleset_put_name(e->key, &offset, name);
+	e->verdict = RULESET_GOTO;
+	snprintf(e->chain, sizeof(e->chain), "%s", chain);
+	return 0;
+}
+
+static int put_prefix_chain(struct ruleset_table *t, const char *set, const struct inet_prefix *p,
+			    const char *chain)
+{
+	struct ruleset_element *e = layout_element(t, set);
+	size_t offset = 0;
+
+	if (!e)
+		return -ENOMEM;
+	ruleset_put_address(e->key, &offset, &p->address);
+	e->prefix_length = p->length;
+	e->verdict = RULESET_GOTO;
+	snprintf(e->chain, sizeof(e->chain), "%s", chain);
+	return 0;
+}
+
+static int put_address_chain(struct ruleset_table *t, const char *set, const struct in6_addr *a,
+			     const char *chain)
+{
+	return put_prefix_chain(t, set, &(struct inet_prefix){ *a, 0 }, chain);
+}
+
+static int put_allowed(struct ruleset_table *t, const char *in, const char *out)
+{
+	struct ruleset_element *e = layout_element(t, SET_ALLOWED);
+	size_t offset = 0;
+
+	if (!e)
+		return -ENOMEM;
+	ruleset_put_name(e->key, &offset, in);
+	ruleset_put_name(e->key, &offset, out);
+	return 0;
+}
+
+const char *plan_port_element(const struct status_port *p, uint8_t key[static RULESET_KEY])
+{
+	bool any = inet_is_zero(&p->host_address);
+	size_t offset = 0;
+
+	memset(key, 0, RULESET_KEY);
+	if (!any)
+		ruleset_put_address(key, &offset, &p->host_address);
+	ruleset_put_protocol(key, &offset, p->protocol);
+	ruleset_put_port(key, &offset, p->host_port);
+	return any ? SET_PUBLISH_ANY : SET_PUBLISH_ADDRESS;
+}
+
+static int put_mapping(struct context *c, const struct mapping *m)
+{
+	uint8_t key[RULESET_KEY];
+	struct ruleset_element *e;
+	size_t offset = 0;
+
+	e = layout_element(ip6(c), plan_port_element(&m->port, key));
+	if (!e)
+		return -ENOMEM;
+	memcpy(e->key, key, sizeof(e->key));
+	ruleset_put_address(e->data, &offset, &m->address);
+	ruleset_put_port(e->data, &offset, m->port.container_port);
+	return 0;
+}
+
+/* In modes without translation the container's own port is what is published. */
+static int put_open(struct context *c, const struct mapping *m)
+{
+	struct ruleset_element *e = layout_element(ip6(c), SET_OPEN);
+	size_t offset = 0;
+
+	if (!e)
+		return -ENOMEM;
+	ruleset_put_address(e->key, &offset, &m->address);
+	ruleset_put_protocol(e->key, &offset, m->port.protocol);
+	ruleset_put_port(e->key, &offset, m->port.container_port);
+	return 0;
+}
+
+/* ------------------------------------------------------------- networks */
+
+/* An nft script cannot quote chain names, and interface names may hold almost anything. */
+static const char *source_chain(const struct net *n, char buffer[static RULESET_NAME])
+{
+	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	bool plain = n->bridge[strspn(n->bridge, safe)] == '\0';
+
+	snprintf(buffer, RULESET_NAME, "from_%.16s", plain ? n->bridge : n->facts->id);
+	return buffer;
+}
+
+static int plan_source(struct context *c, const struct net *n)
+{
+	char chain[RULESET_NAME];
+	struct layout_source s = {
+		.chain = source_chain(n, chain),
+		.bridge = n->bridge,
+		.masquerade = n->masquerade,
+		.snat = n->snat,
+	};
+	int r;
+
+	if (n->mode == NET_MODE_INTERNAL)
+		return 0;
+	r = layout_source_chain(ip6(c), &s);
+	for (size_t i = 0; i < n->facts->subnets.n && r == 0; i++)
+		r = put_prefix_chain(ip6(c), SET_SOURCE, &n->facts->subnets.items[i].prefix, chain);
+	return r;
+}
+
+/*
+ * With br_netfilter a translated frame is bridged back without leaving the bridge, and a bridge
+ * never sends a frame out of the port it came from, unless the port is in hairpin mode (as Docker
+ * sets it without docker-proxy). Where it is not, docker-proxy is there and does the work.
+ */
+static bool needs_proxy(const struct context *c, const struct net *n)
+{
+	if (!n->link || (c->links->bridge_nf_call_ip6tables != 1 && !n->link->nf_call_ip6tables))
+		return false;
+	vec_foreach (port, &c->links->links)
+		if (port->master == n->link->ifindex && port->hairpin)
+			return false;
+	return true;
+}
+
+static int plan_isolated_ports(struct context *c, const struct net *n)
+{
+	struct ruleset_table *t = &c->plan->ruleset.tables[RULESET_BRIDGE];
+	int r = 0;
+
+	if (!t->present)
+		r = layout_bridge(t);
+	vec_foreach (port, &c->links->links)
+		if (r == 0 && n->link && port->master == n->link->ifindex)
+			r = put_name(t, SET_ISOLATED, port->name);
+	return r;
+}
+
+static const char *entry_chain(const struct net *n)
+{
+	if (n->mode == NET_MODE_INTERNAL)
+		return CHAIN_TO_INTERNAL;
+	return n->open ? CHAIN_TO_OPEN : CHAIN_TO_CLOSED;
+}
+
+static int plan_network(struct context *c, const struct net *n)
+{
+	int r;
+
+	r = put_name_chain(ip6(c), SET_TO, n->bridge, entry_chain(n));
+	if (r == 0)
+		r = put_name(ip6(c), SET_BRIDGES, n->bridge);
+	if (r == 0 && n->mode == NET_MODE_INTERNAL)
+		r = put_name(ip6(c), SET_INTERNAL, n->bridge);
+	if (r == 0 && n->icc)
+		r = put_allowed(ip6(c), n->bridge, n->bridge);
+	for (size_t i = 0; i < n->trusted.n && r == 0; i++)
+		r = put_allowed(ip6(c), n->trusted.items[i].text, n->bridge);
+	if (r == 0 && !n->icc)
+		r = plan_isolated_ports(c, n);
+	if (r == 0 && net_publishes(n) && needs_proxy(c, n))
+		r = put_name(ip6(c), SET_PROXIED, n->bridge);
+	return r ? r : plan_source(c, n);
+}
+
+/* ------------------------------------------------------- host addresses */
+
+static bool has_address_binding(const struct context *c, const struct in6_addr *a)
+{
+	vec_foreach (m, &c->mappings)
+		if (m->port.host_port != 0 && inet_equal(&m->port.host_address, a))
+			return true;
+	return false;
+}
+
+static int plan_host_addresses(struct context *c)
+{
+	vec_foreach (l, &c->links->links)
+		vec_foreach (a, &l->addresses) {
+			int r;
+
+			/* These two are never translated, see publish_to_unknown. */
+			if (inet_is_loopback(&a->address) || inet_is_link_local(&a->address))
+				continue;
+			r = put_address_chain(ip6(c), SET_HOST_ADDRESS, &a->address,
+					      has_address_binding(c, &a->address) ?
+						      CHAIN_PUBLISH_ADDRESS :
+						      CHAIN_PUBLISH_ANY);
+			if (r < 0)
+				return r;
+		}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- status */
+
+static struct status_network *add_status_network(struct plan *plan, const struct net *n)
+{
+	struct status_network *s = vec_add(&plan->networks);
+
+	if (!s)
+		return NULL;
+	s->id = strdup(n->facts->id);
+	s->name = strdup(n->facts->name);
+	s->reason = strdup(n->reason);
+	if (!s->id || !s->name || !s->reason)
+		return NULL;
+	snprintf(s->bridge, sizeof(s->bridge), "%s", n->bridge);
+	snprintf(s->uplink, sizeof(s->uplink), "%s", n->uplink);
+	s->mode = n->mode;
+	s->snat = n->snat;
+	vec_foreach (subnet, &n->facts->subnets) {
+		struct inet_prefix *p = vec_add(&s->subnets);
+
+		if (!p)
+			return NULL;
+		*p = subnet->prefix;
+	}
+	return s;
+}
+
+static int add_status_container(struct context *c, struct status_network *network,
+				const struct presence *p)
+{
+	struct status_container *s = vec_add(&network->containers);
+
+	if (!s)
+		return -ENOMEM;
+	s->id = strdup(p->container->id);
+	s->name = strdup(p->container->name);
+	s->address = p->address;
+	if (!s->id || !s->name)
+		return -ENOMEM;
+	vec_foreach (m, &c->mappings) {
+		struct status_port *port;
+
+		if (m->container != p->container || m->net != p->net)
+			continue;
+		port = vec_add(&s->ports);
+		if (!port)
+			return -ENOMEM;
+		*port = m->port;
+	}
+	return 0;
+}
+
+static int plan_status(struct context *c)
+{
+	vec_foreach (n, &c->nets) {
+		struct status_network *network = add_status_network(c->plan, n);
+
+		if (!network)
+			return -ENOMEM;
+		vec_foreach (p, &c->presences)
+			if (p->net == n && add_status_container(c, network, p) < 0)
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_uplink(struct plan *plan, const struct link *l)
+{
+	struct status_uplink *u = vec_add(&plan->uplinks);
+
+	if (!u)
+		return -ENOMEM;
+	snprintf(u->interface, sizeof(u->interface), "%s", l->name);
+	u->up = l->up;
+	u->has_mac = l->has_mac;
+	memcpy(u->mac, l->mac, sizeof(u->mac));
+	vec_foreach (p, &l->on_link) {
+		struct inet_prefix *prefix = vec_add(&u->prefixes);
+
+		if (!prefix)
+			return -ENOMEM;
+		*prefix = *p;
+	}
+	vec_foreach (a, &l->addresses) {
+		struct in6_addr *address;
+
+		if (inet_is_link_local(&a->address))
+			continue;
+		address = vec_add(&u->addresses);
+		if (!address)
+			return -ENOMEM;
+		*address = a->address;
+	}
+	return 0;
+}
+
+static int plan_uplinks(struct context *c)
+{
+	int r = 0;
+
+	vec_foreach (l, &c->links->links)
+		if (r == 0 && link_is_uplink(c->config, l))
+			r = add_uplink(c->plan, l);
+	vec_foreach (u, &c->config->uplinks)
+		if (r == 0 && !links_find_name(c->links, u->text))
+			r = problems_add(&c->plan->problems, PROBLEM_UPLINK_MISSING, PROBLEM_WARNING,
+					 "correct [Uplink] Interface=, or bring the interface up",
+					 "interface %s does not exist", u->text);
+	if (r == 0 && c->config->uplinks.n == 0 && c->plan->uplinks.n == 0)
+		r = problems_add(&c->plan->problems, PROBLEM_UPLINK_MISSING, PROBLEM_NOTICE,
+				 "connect the host to an IPv6 network",
+				 "this host has no IPv6 default route");
+	return r;
+}
+
+/* Says before anybody has to find out: what could be reached directly is closed now. */
+static int report_closed(struct context *c)
+{
+	vec_foreach (p, &c->presences) {
+		if ((p->net->mode != NET_MODE_PROXY && p->net->mode != NET_MODE_ROUTED) || p->net->open)
+			continue;
+		vec_foreach (b, &p->container->ports) {
+			int r;
+
+			if (b->host_ip_kind != HOST_IP_UNPUBLISHED)
+				continue;
+			r = problems_add(&c->plan->problems, PROBLEM_UNPUBLISHED_CLOSED,
+					 PROBLEM_NOTICE,
+					 "publish the port (-p), or label the network "
+					 "ipv6nat.firewall=open",
+					 "container %s on network %s: port %u/%s is exposed but not "
+					 "published, and closed from outside",
+					 p->container->name, p->net->facts->name, b->container_port,
+					 inet_protocol_name(b->protocol));
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* ----------------------------------------------------------------- entry */
+
+static int plan_firewall(struct context *c)
+{
+	int r = layout_ip6(ip6(c));
+
+	for (size_t i = 0; i < c->nets.n && r == 0; i++)
+		if (net_is_ours(&c->nets.items[i]))
+			r = plan_network(c, &c->nets.items[i]);
+	for (size_t i = 0; i < c->mappings.n && r == 0; i++) {
+		const struct mapping *m = &c->mappings.items[i];
+
+		if (plan_port_translated(&m->port))
+			r = put_mapping(c, m);
+		if (r == 0 && m->net->mode != NET_MODE_NAT && m->port.state != PORT_PROXIED)
+			r = put_open(c, m);
+	}
+	for (size_t i = 0; i < c->presences.n && r == 0; i++) {
+		const struct presence *p = &c->presences.items[i];
+		struct ruleset_element *e;
+		size_t offset = 0;
+
+		if (p->net->mode != NET_MODE_PROXY && p->net->mode != NET_MODE_ROUTED)
+			continue;
+		e = layout_element(ip6(c), SET_LIVE);
+		if (!e)
+			return -ENOMEM;
+		ruleset_put_address(e->key, &offset, &p->address);
+	}
+	return r ? r : plan_host_addresses(c);
+}
+
+static int build(struct context *c)
+{
+	int r;
+
+	r = nets_decide(c->config, c->snapshot, c->links, &c->plan->problems, &c->nets);
+	if (r == 0)
+		r = publish_collect(c->snapshot, &c->nets, &c->plan->problems, &c->presences,
+				    &c->mappings);
+	if (r == 0)
+		r = plan_firewall(c);
+	if (r == 0)
+		r = plan_status(c);
+	if (r == 0)
+		r = plan_uplinks(c);
+	if (r == 0)
+		r = report_closed(c);
+	if (r == 0)
+		r = sysctl_plan(c->config, &c->nets, c->links, c->plan);
+	if (r == 0)
+		ruleset_finish(&c->plan->ruleset);
+	return r;
+}
+
+int plan_build(const struct config *config, const struct snapshot *snapshot,
+	       const struct links *links, struct plan *ret)
+{
+	struct plan plan = {};
+	struct context c = { config, snapshot, links, &plan, {}, {}, {} };
+	int r = build(&c);
+
+	nets_done(&c.nets);
+	vec_done(&c.presences);
+	vec_done(&c.mappings);
+	if (r < 0) {
+		plan_done(&plan);
+		return r;
+	}
+	*ret = plan;
+	return 0;
+}
+
+void plan_done(struct plan *plan)
+{
+	ruleset_done(&plan->ruleset);
+	status_networks_done(&plan->networks);
+	status_uplinks_done(&plan->uplinks);
+	problems_done(&plan->problems);
+	vec_done(&plan->sysctls);
+	*plan = (struct plan){};
+}

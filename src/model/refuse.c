@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/plan.h"
+
+static bool element_is_refused(const struct plan_refusals *refusals, enum ruleset_family family,
+			       const struct ruleset_set *s, const struct ruleset_element *e)
+{
+	vec_foreach (r, refusals) {
+		if (r->family != family)
+			continue;
+		if (r->chain[0] && e->verdict != RULESET_VERDICT_NONE &&
+		    strcmp(r->chain, e->chain) == 0)
+			return true;
+		if (r->set[0] && strcmp(r->set, s->name) == 0 &&
+		    r->prefix_length == e->prefix_length &&
+		    memcmp(r->key, e->key, sizeof(e->key)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool chain_is_refused(const struct plan_refusals *refusals, enum ruleset_family family,
+			     const struct ruleset_chain *chain)
+{
+	/* A base chain is the layout itself: without it there is no point in the rest. */
+	if (chain->base)
+		return false;
+	vec_foreach (r, refusals)
+		if (r->family == family && r->chain[0] && strcmp(r->chain, chain->name) == 0)
+			return true;
+	return false;
+}
+
+void plan_without(struct plan *plan, const struct plan_refusals *refusals)
+{
+	for (unsigned f = 0; f < _RULESET_FAMILY_MAX && refusals->n > 0; f++) {
+		struct ruleset_table *t = &plan->ruleset.tables[f];
+
+		vec_foreach (s, &t->sets) {
+			size_t kept = 0;
+
+			vec_foreach (e, &s->elements)
+				if (!element_is_refused(refusals, f, s, e))
+					s->elements.items[kept++] = *e;
+			s->elements.n = kept;
+		}
+		for (size_t i = t->chains.n; i-- > 0;)
+			if (chain_is_refused(refusals, f, &t->chains.items[i])) {
+				vec_done(&t->chains.items[i].rules);
+				vec_remove(&t->chains, i);
+			}
+	}
+}
+
+bool plan_port_translated(const struct status_port *p)
+{
+	return p->host_port != 0 && (p->state == PORT_ACTIVE || p->state == PORT_ASSUMED);
+}
