@@ -93,7 +93,14 @@ def wipe(directory):
                 group.rmdir()
     for point in _mounts_below(directory):
         _libc.umount2(point.encode(), MNT_DETACH)
-    shutil.rmtree(directory, ignore_errors=True)
+    # the lock goes last: what could not be removed now stays known to the next lab
+    for entry in directory.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        elif entry.name != "lock":
+            entry.unlink()
+    if [entry.name for entry in directory.iterdir()] in ([], ["lock"]):
+        shutil.rmtree(directory)
 
 
 def _lock(directory, create):
