@@ -351,10 +351,14 @@ static void put_table(FILE *f, const char *family, const struct ruleset_table *t
 	fprintf(f, "table %s " RULESET_TABLE "\n", family);
 	fprintf(f, "delete table %s " RULESET_TABLE "\n", family);
 	fprintf(f, "table %s " RULESET_TABLE " {\n", family);
-	vec_foreach(s, &t->sets)
+	vec_foreach(s, &t->sets) {
 		put_set(f, s);
-	vec_foreach(c, &t->chains)
+		fputc('\n', f);
+	}
+	vec_foreach(c, &t->chains) {
 		put_chain(f, c);
+		fputs(c + 1 < t->chains.items + t->chains.n ? "\n" : "", f);
+	}
 	fputs("}\n", f);
 }
 
