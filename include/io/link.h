@@ -5,6 +5,7 @@
  * forwarding depends on. Keeps struct links current; a loss of messages leads to a new dump.
  */
 #include "base/links.h"
+#include "base/own.h"
 
 #include <systemd/sd-event.h>
 
@@ -23,5 +24,5 @@ DEFINE_CLEANUP(struct link_monitor *, link_monitor_free)
 struct links *link_monitor_links(struct link_monitor *m);
 /* Reads the sysctls again (the kernel does not announce all of them). > 0: something changed. */
 int link_read_sysctls(struct link_monitor *m);
-/* Writes an integer below /proc/sys. 0, or -errno (-EROFS, -EACCES: read-only /proc/sys). */
+/* Writes an integer to path below /proc/sys ("net/ipv6/conf/eth0/accept_ra"; ".." is refused). 0, or -errno (-EROFS, -EACCES: read-only /proc/sys). */
 int link_write_sysctl(const char *path, int value);
