@@ -11,22 +11,14 @@ static const char *const family_names[] = {
 DEFINE_STRTAB(ruleset_family, enum ruleset_family, _RULESET_FAMILY_MAX, family_names)
 
 static const char *const verdict_names[] = {
-	[RULESET_VERDICT_NONE] = "none",
-	[RULESET_ACCEPT] = "accept",
-	[RULESET_DROP] = "drop",
-	[RULESET_RETURN] = "return",
-	[RULESET_JUMP] = "jump",
-	[RULESET_GOTO] = "goto",
+	[RULESET_VERDICT_NONE] = "none", [RULESET_ACCEPT] = "accept", [RULESET_DROP] = "drop",
+	[RULESET_RETURN] = "return",     [RULESET_JUMP] = "jump",     [RULESET_GOTO] = "goto",
 };
 DEFINE_STRTAB(ruleset_verdict, enum ruleset_verdict, _RULESET_VERDICT_MAX, verdict_names)
 
 static const size_t field_sizes[] = {
-	[RULESET_FIELD_NONE] = 0,
-	[RULESET_IIFNAME] = 16,
-	[RULESET_OIFNAME] = 16,
-	[RULESET_SADDR] = 16,
-	[RULESET_DADDR] = 16,
-	[RULESET_L4PROTO] = 4,
+	[RULESET_FIELD_NONE] = 0, [RULESET_IIFNAME] = 16, [RULESET_OIFNAME] = 16,
+	[RULESET_SADDR] = 16,     [RULESET_DADDR] = 16,   [RULESET_L4PROTO] = 4,
 	[RULESET_DPORT] = 4,
 };
 static_assert(sizeof(field_sizes) / sizeof(field_sizes[0]) == _RULESET_FIELD_MAX,
@@ -58,9 +50,9 @@ size_t ruleset_data_size(const struct ruleset_set *s)
 
 static void table_done(struct ruleset_table *t)
 {
-	vec_foreach(s, &t->sets)
+	vec_foreach (s, &t->sets)
 		vec_done(&s->elements);
-	vec_foreach(c, &t->chains)
+	vec_foreach (c, &t->chains)
 		vec_done(&c->rules);
 	vec_done(&t->sets);
 	vec_done(&t->chains);
@@ -74,15 +66,15 @@ void ruleset_done(struct ruleset *r)
 }
 
 /* Copies the items of one vector into another that is still empty. */
-#define vec_copy(from, to)                                                            \
-	({                                                                            \
-		typeof(from) from_ = (from);                                          \
-		typeof(to) to_ = (to);                                                \
-		to_->items = from_->n ? calloc(from_->n, sizeof(*to_->items)) : NULL; \
-		to_->n = to_->n_allocated = to_->items ? from_->n : 0;                \
-		if (to_->items)                                                       \
+#define vec_copy(from, to)                                                                \
+	({                                                                                \
+		typeof(from) from_ = (from);                                              \
+		typeof(to) to_ = (to);                                                    \
+		to_->items = from_->n ? calloc(from_->n, sizeof(*to_->items)) : NULL;     \
+		to_->n = to_->n_allocated = to_->items ? from_->n : 0;                    \
+		if (to_->items)                                                           \
 			memcpy(to_->items, from_->items, from_->n * sizeof(*to_->items)); \
-		to_->n == from_->n;                                                   \
+		to_->n == from_->n;                                                       \
 	})
 
 static bool copy_set(const struct ruleset_set *from, struct ruleset_set *to)
@@ -103,13 +95,13 @@ static bool copy_table(const struct ruleset_table *from, struct ruleset_table *t
 {
 	to->present = from->present;
 	to->damaged = from->damaged;
-	vec_foreach(s, &from->sets) {
+	vec_foreach (s, &from->sets) {
 		struct ruleset_set *copy = vec_add(&to->sets);
 
 		if (!copy || !copy_set(s, copy))
 			return false;
 	}
-	vec_foreach(c, &from->chains) {
+	vec_foreach (c, &from->chains) {
 		struct ruleset_chain *copy = vec_add(&to->chains);
 
 		if (!copy || !copy_chain(c, copy))
@@ -120,7 +112,7 @@ static bool copy_table(const struct ruleset_table *from, struct ruleset_table *t
 
 int ruleset_copy(const struct ruleset *r, struct ruleset *ret)
 {
-	struct ruleset copy = {0};
+	struct ruleset copy = { 0 };
 
 	for (size_t f = 0; f < _RULESET_FAMILY_MAX; f++)
 		if (!copy_table(&r->tables[f], &copy.tables[f])) {
@@ -145,7 +137,8 @@ int ruleset_element_compare(const void *a, const void *b)
 	const struct ruleset_element *x = a, *y = b;
 	int r = memcmp(x->key, y->key, sizeof(x->key));
 
-	return r ? r : (x->prefix_length > y->prefix_length) - (x->prefix_length < y->prefix_length);
+	return r ? r
+		 : (x->prefix_length > y->prefix_length) - (x->prefix_length < y->prefix_length);
 }
 
 /* Equal keys: the first one stays. The same fact may well have two causes. */
@@ -153,7 +146,7 @@ static void drop_duplicates(struct ruleset_set *s)
 {
 	size_t kept = 0;
 
-	vec_foreach(e, &s->elements)
+	vec_foreach (e, &s->elements)
 		if (kept == 0 || ruleset_element_compare(&s->elements.items[kept - 1], e) != 0)
 			s->elements.items[kept++] = *e;
 	s->elements.n = kept;
@@ -166,12 +159,12 @@ void ruleset_finish(struct ruleset *r)
 
 		vec_sort(&t->sets, compare_names);
 		vec_sort(&t->chains, compare_names);
-		vec_foreach(s, &t->sets) {
+		vec_foreach (s, &t->sets) {
 			vec_sort(&s->elements, ruleset_element_compare);
 			drop_duplicates(s);
 		}
-		vec_foreach(c, &t->chains)
-			vec_foreach(rule, &c->rules)
+		vec_foreach (c, &t->chains)
+			vec_foreach (rule, &c->rules)
 				if (rule->exprs[0].kind != RULESET_EXPR_NONE)
 					rule->tag = ruleset_rule_hash(f, c->name, rule);
 	}
@@ -184,7 +177,7 @@ struct ruleset_set *ruleset_find_set(const struct ruleset_table *t, const char *
 
 	if (found)
 		return found;
-	vec_foreach(s, &t->sets)
+	vec_foreach (s, &t->sets)
 		if (strcmp(s->name, name) == 0)
 			return s;
 	return NULL;
@@ -196,7 +189,7 @@ struct ruleset_chain *ruleset_find_chain(const struct ruleset_table *t, const ch
 
 	if (found)
 		return found;
-	vec_foreach(c, &t->chains)
+	vec_foreach (c, &t->chains)
 		if (strcmp(c->name, name) == 0)
 			return c;
 	return NULL;
@@ -248,7 +241,7 @@ static void hash_bytes(uint64_t *hash, const void *data, size_t size)
 static void hash_number(uint64_t *hash, uint32_t value)
 {
 	for (unsigned shift = 0; shift < 32; shift += 8)
-		hash_bytes(hash, &(uint8_t){(uint8_t)(value >> shift)}, 1);
+		hash_bytes(hash, &(uint8_t){ (uint8_t)(value >> shift) }, 1);
 }
 
 /* The terminating zero keeps "ab" + "c" apart from "a" + "bc". */
@@ -297,7 +290,7 @@ void ruleset_put_address(uint8_t *key, size_t *offset, const struct in6_addr *a)
 
 void ruleset_put_port(uint8_t *key, size_t *offset, uint16_t port)
 {
-	put(key, offset, RULESET_DPORT, &(uint16_t){htons(port)}, sizeof(port));
+	put(key, offset, RULESET_DPORT, &(uint16_t){ htons(port) }, sizeof(port));
 }
 
 void ruleset_put_protocol(uint8_t *key, size_t *offset, uint8_t protocol)

@@ -55,53 +55,53 @@ static void emit(struct diff *d, enum phase phase, struct ruleset_change change)
 
 static void emit_table(struct diff *d, enum ruleset_op op)
 {
-	emit(d, PHASE_TABLE, (struct ruleset_change){.op = op});
+	emit(d, PHASE_TABLE, (struct ruleset_change){ .op = op });
 }
 
 static void emit_set(struct diff *d, enum phase phase, enum ruleset_op op,
 		     const struct ruleset_set *s)
 {
-	emit(d, phase, (struct ruleset_change){.op = op, .set = s});
+	emit(d, phase, (struct ruleset_change){ .op = op, .set = s });
 }
 
 static void emit_chain(struct diff *d, enum phase phase, enum ruleset_op op,
 		       const struct ruleset_chain *c)
 {
-	emit(d, phase, (struct ruleset_change){.op = op, .chain = c});
+	emit(d, phase, (struct ruleset_change){ .op = op, .chain = c });
 }
 
 static void add_element(struct diff *d, const struct ruleset_set *s,
 			const struct ruleset_element *e)
 {
 	emit(d, PHASE_ADD_ELEMENT,
-	     (struct ruleset_change){.op = RULESET_ADD_ELEMENT, .set = s, .element = e});
+	     (struct ruleset_change){ .op = RULESET_ADD_ELEMENT, .set = s, .element = e });
 }
 
 static void delete_element(struct diff *d, const struct ruleset_set *s,
 			   const struct ruleset_element *e)
 {
 	emit(d, PHASE_DELETE_ELEMENT,
-	     (struct ruleset_change){.op = RULESET_DELETE_ELEMENT, .set = s, .element = e});
+	     (struct ruleset_change){ .op = RULESET_DELETE_ELEMENT, .set = s, .element = e });
 }
 
 static void add_rules(struct diff *d, const struct ruleset_chain *c)
 {
-	vec_foreach(rule, &c->rules)
+	vec_foreach (rule, &c->rules)
 		emit(d, PHASE_ADD_RULE,
-		     (struct ruleset_change){.op = RULESET_ADD_RULE, .chain = c, .rule = rule});
+		     (struct ruleset_change){ .op = RULESET_ADD_RULE, .chain = c, .rule = rule });
 }
 
 static void add_set(struct diff *d, const struct ruleset_set *s)
 {
 	emit_set(d, PHASE_ADD_SET, RULESET_ADD_SET, s);
-	vec_foreach(e, &s->elements)
+	vec_foreach (e, &s->elements)
 		add_element(d, s, e);
 }
 
 /* Elements go one by one: kernels before 6.4 keep the chains busy that a deleted map jumps to. */
 static void delete_set(struct diff *d, const struct ruleset_set *s)
 {
-	vec_foreach(e, &s->elements)
+	vec_foreach (e, &s->elements)
 		delete_element(d, s, e);
 	emit_set(d, PHASE_DELETE_SET, RULESET_DELETE_SET, s);
 }
@@ -121,10 +121,8 @@ static void delete_chain(struct diff *d, const struct ruleset_chain *c)
 }
 
 /* Position of a merge walk: < 0 only in a, > 0 only in b, 0 in both. */
-#define merge_compare(a, i, b, j, compare)                                            \
-	((i) >= (a)->n	 ? 1                                                          \
-	 : (j) >= (b)->n ? -1                                                         \
-			 : (compare)(&(a)->items[i], &(b)->items[j]))
+#define merge_compare(a, i, b, j, compare) \
+	((i) >= (a)->n ? 1 : (j) >= (b)->n ? -1 : (compare)(&(a)->items[i], &(b)->items[j]))
 
 static int compare_sets(const struct ruleset_set *a, const struct ruleset_set *b)
 {
@@ -206,8 +204,8 @@ static void diff_chains(struct diff *d, const struct ruleset_table *observed,
 
 static bool chain_shares_rule(const struct ruleset_chain *a, const struct ruleset_chain *b)
 {
-	vec_foreach(x, &a->rules)
-		vec_foreach(y, &b->rules)
+	vec_foreach (x, &a->rules)
+		vec_foreach (y, &b->rules)
 			if (x->tag != 0 && x->tag == y->tag)
 				return true;
 	return false;
@@ -215,7 +213,7 @@ static bool chain_shares_rule(const struct ruleset_chain *a, const struct rulese
 
 static bool has_rules(const struct ruleset_table *t)
 {
-	vec_foreach(c, &t->chains)
+	vec_foreach (c, &t->chains)
 		if (c->rules.n > 0)
 			return true;
 	return false;
@@ -265,7 +263,7 @@ static bool sets_fit(const struct ruleset_table *observed, const struct ruleset_
 static void diff_table(struct diff *d, const struct ruleset_table *observed,
 		       const struct ruleset_table *wanted)
 {
-	static const struct ruleset_table nothing = {0};
+	static const struct ruleset_table nothing = { 0 };
 
 	if (!wanted->present) {
 		if (observed->present)
@@ -288,7 +286,7 @@ static void diff_table(struct diff *d, const struct ruleset_table *observed,
 
 static bool append(struct ruleset_changes *to, const struct ruleset_changes *from)
 {
-	vec_foreach(c, from) {
+	vec_foreach (c, from) {
 		struct ruleset_change *copy = vec_add(to);
 
 		if (!copy)
@@ -301,12 +299,12 @@ static bool append(struct ruleset_changes *to, const struct ruleset_changes *fro
 int ruleset_diff(const struct ruleset *observed, const struct ruleset *wanted,
 		 struct ruleset_changes *ret)
 {
-	struct ruleset_changes all = {0};
+	struct ruleset_changes all = { 0 };
 	bool out_of_memory = false;
 
 	/* No reference leads from one table to another, so the families follow one another. */
 	for (enum ruleset_family f = 0; f < _RULESET_FAMILY_MAX; f++) {
-		_cleanup_(diff_done) struct diff d = {.family = f};
+		_cleanup_(diff_done) struct diff d = { .family = f };
 
 		diff_table(&d, &observed->tables[f], &wanted->tables[f]);
 		out_of_memory |= d.out_of_memory;

@@ -14,36 +14,37 @@ struct value_name {
 };
 
 static const struct value_name ct_states[] = {
-	{NF_CT_STATE_INVALID_BIT, "invalid"},
-	{NF_CT_STATE_BIT(IP_CT_ESTABLISHED), "established"},
-	{NF_CT_STATE_BIT(IP_CT_RELATED), "related"},
-	{NF_CT_STATE_BIT(IP_CT_NEW), "new"},
-	{NF_CT_STATE_UNTRACKED_BIT, "untracked"},
+	{ NF_CT_STATE_INVALID_BIT, "invalid" },
+	{ NF_CT_STATE_BIT(IP_CT_ESTABLISHED), "established" },
+	{ NF_CT_STATE_BIT(IP_CT_RELATED), "related" },
+	{ NF_CT_STATE_BIT(IP_CT_NEW), "new" },
+	{ NF_CT_STATE_UNTRACKED_BIT, "untracked" },
 };
 
 static const struct value_name ct_statuses[] = {
-	{IPS_EXPECTED, "expected"},   {IPS_SEEN_REPLY, "seen-reply"}, {IPS_ASSURED, "assured"},
-	{IPS_CONFIRMED, "confirmed"}, {IPS_SRC_NAT, "snat"},	      {IPS_DST_NAT, "dnat"},
-	{IPS_DYING, "dying"},
+	{ IPS_EXPECTED, "expected" }, { IPS_SEEN_REPLY, "seen-reply" },
+	{ IPS_ASSURED, "assured" },   { IPS_CONFIRMED, "confirmed" },
+	{ IPS_SRC_NAT, "snat" },      { IPS_DST_NAT, "dnat" },
+	{ IPS_DYING, "dying" },
 };
 
 static const struct value_name icmpv6_types[] = {
-	{ICMP6_DST_UNREACH, "destination-unreachable"},
-	{ICMP6_PACKET_TOO_BIG, "packet-too-big"},
-	{ICMP6_TIME_EXCEEDED, "time-exceeded"},
-	{ICMP6_PARAM_PROB, "parameter-problem"},
-	{ICMP6_ECHO_REQUEST, "echo-request"},
-	{ICMP6_ECHO_REPLY, "echo-reply"},
-	{ND_ROUTER_SOLICIT, "nd-router-solicit"},
-	{ND_ROUTER_ADVERT, "nd-router-advert"},
-	{ND_NEIGHBOR_SOLICIT, "nd-neighbor-solicit"},
-	{ND_NEIGHBOR_ADVERT, "nd-neighbor-advert"},
-	{ND_REDIRECT, "nd-redirect"},
+	{ ICMP6_DST_UNREACH, "destination-unreachable" },
+	{ ICMP6_PACKET_TOO_BIG, "packet-too-big" },
+	{ ICMP6_TIME_EXCEEDED, "time-exceeded" },
+	{ ICMP6_PARAM_PROB, "parameter-problem" },
+	{ ICMP6_ECHO_REQUEST, "echo-request" },
+	{ ICMP6_ECHO_REPLY, "echo-reply" },
+	{ ND_ROUTER_SOLICIT, "nd-router-solicit" },
+	{ ND_ROUTER_ADVERT, "nd-router-advert" },
+	{ ND_NEIGHBOR_SOLICIT, "nd-neighbor-solicit" },
+	{ ND_NEIGHBOR_ADVERT, "nd-neighbor-advert" },
+	{ ND_REDIRECT, "nd-redirect" },
 };
 
 static const char *const hook_names[] = {
-	[RULESET_HOOK_PREROUTING] = "prerouting", [RULESET_HOOK_INPUT] = "input",
-	[RULESET_HOOK_FORWARD] = "forward",	  [RULESET_HOOK_OUTPUT] = "output",
+	[RULESET_HOOK_PREROUTING] = "prerouting",   [RULESET_HOOK_INPUT] = "input",
+	[RULESET_HOOK_FORWARD] = "forward",         [RULESET_HOOK_OUTPUT] = "output",
 	[RULESET_HOOK_POSTROUTING] = "postrouting",
 };
 
@@ -52,13 +53,13 @@ static const struct {
 	const char *selector;
 	const char *type;
 } field_names[] = {
-	[RULESET_FIELD_NONE] = {"", ""},
-	[RULESET_IIFNAME] = {"iifname", "ifname"},
-	[RULESET_OIFNAME] = {"oifname", "ifname"},
-	[RULESET_SADDR] = {"ip6 saddr", "ipv6_addr"},
-	[RULESET_DADDR] = {"ip6 daddr", "ipv6_addr"},
-	[RULESET_L4PROTO] = {"meta l4proto", "inet_proto"},
-	[RULESET_DPORT] = {"th dport", "inet_service"},
+	[RULESET_FIELD_NONE] = { "", "" },
+	[RULESET_IIFNAME] = { "iifname", "ifname" },
+	[RULESET_OIFNAME] = { "oifname", "ifname" },
+	[RULESET_SADDR] = { "ip6 saddr", "ipv6_addr" },
+	[RULESET_DADDR] = { "ip6 daddr", "ipv6_addr" },
+	[RULESET_L4PROTO] = { "meta l4proto", "inet_proto" },
+	[RULESET_DPORT] = { "th dport", "inet_service" },
 };
 static_assert(N_ELEMENTS(field_names) == _RULESET_FIELD_MAX, "every field has a name");
 
@@ -199,7 +200,7 @@ static void put_set(FILE *f, const struct ruleset_set *s)
 		fputs("\t\tcounter\n", f);
 	if (s->elements.n > 0) {
 		fputs("\t\telements = {", f);
-		vec_foreach(e, &s->elements) {
+		vec_foreach (e, &s->elements) {
 			fputs(e == s->elements.items ? "\n\t\t\t" : ",\n\t\t\t", f);
 			put_element(f, s, e);
 		}
@@ -341,7 +342,7 @@ static void put_chain(FILE *f, const struct ruleset_chain *c)
 	if (c->base)
 		fprintf(f, "\t\ttype %s hook %s priority %d; policy accept;\n",
 			c->nat ? "nat" : "filter", hook_names[c->hook], c->priority);
-	vec_foreach(rule, &c->rules)
+	vec_foreach (rule, &c->rules)
 		put_rule(f, rule);
 	fputs("\t}\n", f);
 }
@@ -351,11 +352,11 @@ static void put_table(FILE *f, const char *family, const struct ruleset_table *t
 	fprintf(f, "table %s " RULESET_TABLE "\n", family);
 	fprintf(f, "delete table %s " RULESET_TABLE "\n", family);
 	fprintf(f, "table %s " RULESET_TABLE " {\n", family);
-	vec_foreach(s, &t->sets) {
+	vec_foreach (s, &t->sets) {
 		put_set(f, s);
 		fputc('\n', f);
 	}
-	vec_foreach(c, &t->chains) {
+	vec_foreach (c, &t->chains) {
 		put_chain(f, c);
 		fputs(c + 1 < t->chains.items + t->chains.n ? "\n" : "", f);
 	}

@@ -91,14 +91,20 @@ static void add_port(struct ruleset_set *s, const char *host, uint8_t protocol, 
 	ruleset_put_port(e->data, &offset, target_port);
 }
 
-#define RULE(c, ...)                                                                  \
-	do {                                                                          \
-		struct ruleset_rule *rule_ = vec_add(&(c)->rules);                    \
-		assert_non_null(rule_);                                               \
-		*rule_ = (struct ruleset_rule){.exprs = {__VA_ARGS__}};               \
+#define RULE(c, ...)                                                        \
+	do {                                                                \
+		struct ruleset_rule *rule_ = vec_add(&(c)->rules);          \
+		assert_non_null(rule_);                                     \
+		*rule_ = (struct ruleset_rule){ .exprs = { __VA_ARGS__ } }; \
 	} while (0)
-#define ACCEPT {.kind = RULESET_VERDICT, .verdict = RULESET_ACCEPT}
-#define DROP {.kind = RULESET_VERDICT, .verdict = RULESET_DROP}
+#define ACCEPT                                                     \
+	{                                                          \
+		.kind = RULESET_VERDICT, .verdict = RULESET_ACCEPT \
+	}
+#define DROP                                                     \
+	{                                                        \
+		.kind = RULESET_VERDICT, .verdict = RULESET_DROP \
+	}
 
 static void add_sets(struct ruleset_table *t)
 {
@@ -107,16 +113,16 @@ static void add_sets(struct ruleset_table *t)
 	s = add_set(t, (struct ruleset_set){
 			       .name = "pub_addr",
 			       .kind = RULESET_MAP,
-			       .key = {RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT},
-			       .data = {RULESET_DADDR, RULESET_DPORT},
+			       .key = { RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT },
+			       .data = { RULESET_DADDR, RULESET_DPORT },
 			       .counter = true,
 		       });
 	add_port(s, "2001:db8:1::10", IPPROTO_TCP, 9000, "fd00:a::a1", 9001);
 	s = add_set(t, (struct ruleset_set){
 			       .name = "pub_any",
 			       .kind = RULESET_MAP,
-			       .key = {RULESET_L4PROTO, RULESET_DPORT},
-			       .data = {RULESET_DADDR, RULESET_DPORT},
+			       .key = { RULESET_L4PROTO, RULESET_DPORT },
+			       .data = { RULESET_DADDR, RULESET_DPORT },
 			       .counter = true,
 		       });
 	add_port(s, NULL, IPPROTO_UDP, 53, "fd00:a::a1", 5353);
@@ -126,22 +132,22 @@ static void add_sets(struct ruleset_table *t)
 	s = add_set(t, (struct ruleset_set){
 			       .name = "net_post",
 			       .kind = RULESET_VERDICT_MAP,
-			       .key = {RULESET_SADDR},
+			       .key = { RULESET_SADDR },
 			       .interval = true,
 		       });
 	add_prefix(s, "fd00:a::", 64, RULESET_JUMP, "post_A");
 	add_prefix(s, "fd00:b::1", 128, RULESET_RETURN, "");
-	s = add_set(t, (struct ruleset_set){.name = "net_out",
-					    .kind = RULESET_VERDICT_MAP,
-					    .key = {RULESET_OIFNAME}});
+	s = add_set(t, (struct ruleset_set){ .name = "net_out",
+					     .kind = RULESET_VERDICT_MAP,
+					     .key = { RULESET_OIFNAME } });
 	add_name_jump(s, "br-a", "to_A");
-	s = add_set(t, (struct ruleset_set){.name = "bridges", .key = {RULESET_IIFNAME}});
+	s = add_set(t, (struct ruleset_set){ .name = "bridges", .key = { RULESET_IIFNAME } });
 	add_name(s, "br-a");
 	add_name(s, "br*");
 	add_name(s, "\" } \x1b[1m"); /* breaks out of nothing */
 	add_set(t, (struct ruleset_set){
 			   .name = "open",
-			   .key = {RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT},
+			   .key = { RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT },
 		   });
 }
 
@@ -157,19 +163,19 @@ static void add_nat_chains(struct ruleset_table *t)
 				 .priority = -101,
 			 });
 	RULE(c,
-	     {.kind = RULESET_MATCH_PREFIX,
-	      .fields = {RULESET_DADDR},
-	      .prefix = {address("fe80::"), 10}},
-	     {.kind = RULESET_VERDICT, .verdict = RULESET_RETURN});
-	RULE(c, {.kind = RULESET_MATCH_FIB_LOCAL, .fields = {RULESET_DADDR}},
-	     {.kind = RULESET_VERDICT, .verdict = RULESET_GOTO, .name = "publish"});
-	c = add_chain(t, (struct ruleset_chain){.name = "publish"});
-	RULE(c, {.kind = RULESET_DNAT,
-		 .fields = {RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT},
-		 .name = "pub_addr"});
-	RULE(c, {.kind = RULESET_DNAT,
-		 .fields = {RULESET_L4PROTO, RULESET_DPORT},
-		 .name = "pub_any"});
+	     { .kind = RULESET_MATCH_PREFIX,
+	       .fields = { RULESET_DADDR },
+	       .prefix = { address("fe80::"), 10 } },
+	     { .kind = RULESET_VERDICT, .verdict = RULESET_RETURN });
+	RULE(c, { .kind = RULESET_MATCH_FIB_LOCAL, .fields = { RULESET_DADDR } },
+	     { .kind = RULESET_VERDICT, .verdict = RULESET_GOTO, .name = "publish" });
+	c = add_chain(t, (struct ruleset_chain){ .name = "publish" });
+	RULE(c, { .kind = RULESET_DNAT,
+		  .fields = { RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT },
+		  .name = "pub_addr" });
+	RULE(c, { .kind = RULESET_DNAT,
+		  .fields = { RULESET_L4PROTO, RULESET_DPORT },
+		  .name = "pub_any" });
 	c = add_chain(t, (struct ruleset_chain){
 				 .name = "postrouting",
 				 .base = true,
@@ -177,16 +183,17 @@ static void add_nat_chains(struct ruleset_table *t)
 				 .hook = RULESET_HOOK_POSTROUTING,
 				 .priority = 99,
 			 });
-	RULE(c, {.kind = RULESET_MATCH_PREFIX,
-		 .fields = {RULESET_SADDR},
-		 .prefix = {address("fd00:b::1"), 128},
-		 .invert = true},
-	     {.kind = RULESET_LOOKUP_VERDICT, .fields = {RULESET_SADDR}, .name = "net_post"});
-	RULE(c, {.kind = RULESET_MATCH_FIB_LOCAL, .fields = {RULESET_SADDR}, .invert = true},
-	     {.kind = RULESET_SNAT, .prefix = {address("2001:db8:1::20"), 128}});
-	c = add_chain(t, (struct ruleset_chain){.name = "post_A"});
-	RULE(c, {.kind = RULESET_MATCH_NAME, .fields = {RULESET_OIFNAME}, .name = "eth0"},
-	     {.kind = RULESET_MASQUERADE});
+	RULE(c,
+	     { .kind = RULESET_MATCH_PREFIX,
+	       .fields = { RULESET_SADDR },
+	       .prefix = { address("fd00:b::1"), 128 },
+	       .invert = true },
+	     { .kind = RULESET_LOOKUP_VERDICT, .fields = { RULESET_SADDR }, .name = "net_post" });
+	RULE(c, { .kind = RULESET_MATCH_FIB_LOCAL, .fields = { RULESET_SADDR }, .invert = true },
+	     { .kind = RULESET_SNAT, .prefix = { address("2001:db8:1::20"), 128 } });
+	c = add_chain(t, (struct ruleset_chain){ .name = "post_A" });
+	RULE(c, { .kind = RULESET_MATCH_NAME, .fields = { RULESET_OIFNAME }, .name = "eth0" },
+	     { .kind = RULESET_MASQUERADE });
 }
 
 static void add_filter_chains(struct ruleset_table *t)
@@ -200,39 +207,39 @@ static void add_filter_chains(struct ruleset_table *t)
 				 .priority = -1,
 			 });
 	RULE(c,
-	     {.kind = RULESET_MATCH_CT_STATE,
-	      .value = NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)},
+	     { .kind = RULESET_MATCH_CT_STATE,
+	       .value = NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED) },
 	     ACCEPT);
 	RULE(c,
-	     {.kind = RULESET_MATCH_CT_STATE,
-	      .value = NF_CT_STATE_INVALID_BIT | NF_CT_STATE_UNTRACKED_BIT,
-	      .invert = true},
-	     {.kind = RULESET_LOOKUP_VERDICT, .fields = {RULESET_OIFNAME}, .name = "net_out"});
-	c = add_chain(t, (struct ruleset_chain){.name = "to_A"});
-	RULE(c, {.kind = RULESET_MATCH_CT_STATUS, .value = IPS_DST_NAT}, ACCEPT);
+	     { .kind = RULESET_MATCH_CT_STATE,
+	       .value = NF_CT_STATE_INVALID_BIT | NF_CT_STATE_UNTRACKED_BIT,
+	       .invert = true },
+	     { .kind = RULESET_LOOKUP_VERDICT, .fields = { RULESET_OIFNAME }, .name = "net_out" });
+	c = add_chain(t, (struct ruleset_chain){ .name = "to_A" });
+	RULE(c, { .kind = RULESET_MATCH_CT_STATUS, .value = IPS_DST_NAT }, ACCEPT);
 	RULE(c,
-	     {.kind = RULESET_MATCH_CT_STATUS,
-	      .value = IPS_DST_NAT | IPS_SRC_NAT | 0x400,
-	      .invert = true},
-	     {.kind = RULESET_MATCH_SET,
-	      .fields = {RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT},
-	      .name = "open"},
+	     { .kind = RULESET_MATCH_CT_STATUS,
+	       .value = IPS_DST_NAT | IPS_SRC_NAT | 0x400,
+	       .invert = true },
+	     { .kind = RULESET_MATCH_SET,
+	       .fields = { RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT },
+	       .name = "open" },
 	     ACCEPT);
-	RULE(c, {.kind = RULESET_MATCH_ICMPV6_TYPE, .value = ICMP6_ECHO_REQUEST}, ACCEPT);
-	RULE(c, {.kind = RULESET_MATCH_ICMPV6_TYPE, .value = 200, .invert = true}, ACCEPT);
+	RULE(c, { .kind = RULESET_MATCH_ICMPV6_TYPE, .value = ICMP6_ECHO_REQUEST }, ACCEPT);
+	RULE(c, { .kind = RULESET_MATCH_ICMPV6_TYPE, .value = 200, .invert = true }, ACCEPT);
 	RULE(c,
-	     {.kind = RULESET_MATCH_NAME,
-	      .fields = {RULESET_IIFNAME},
-	      .name = "br-*",
-	      .invert = true},
+	     { .kind = RULESET_MATCH_NAME,
+	       .fields = { RULESET_IIFNAME },
+	       .name = "br-*",
+	       .invert = true },
 	     DROP);
 	RULE(c,
-	     {.kind = RULESET_MATCH_SET,
-	      .fields = {RULESET_IIFNAME},
-	      .name = "bridges",
-	      .invert = true},
-	     {.kind = RULESET_VERDICT, .verdict = RULESET_JUMP, .name = "empty"});
-	add_chain(t, (struct ruleset_chain){.name = "empty"});
+	     { .kind = RULESET_MATCH_SET,
+	       .fields = { RULESET_IIFNAME },
+	       .name = "bridges",
+	       .invert = true },
+	     { .kind = RULESET_VERDICT, .verdict = RULESET_JUMP, .name = "empty" });
+	add_chain(t, (struct ruleset_chain){ .name = "empty" });
 }
 
 static void add_bridge_table(struct ruleset_table *t)
@@ -240,18 +247,18 @@ static void add_bridge_table(struct ruleset_table *t)
 	struct ruleset_chain *c;
 
 	t->present = true;
-	add_name(add_set(t, (struct ruleset_set){.name = "ports", .key = {RULESET_IIFNAME}}),
+	add_name(add_set(t, (struct ruleset_set){ .name = "ports", .key = { RULESET_IIFNAME } }),
 		 "veth1");
 	c = add_chain(t, (struct ruleset_chain){
-				 .name = "forward", .base = true, .hook = RULESET_HOOK_FORWARD});
-	RULE(c, {.kind = RULESET_MATCH_SET, .fields = {RULESET_OIFNAME}, .name = "ports"},
-	     {.kind = RULESET_MATCH_ETHER_IP6}, DROP);
+				 .name = "forward", .base = true, .hook = RULESET_HOOK_FORWARD });
+	RULE(c, { .kind = RULESET_MATCH_SET, .fields = { RULESET_OIFNAME }, .name = "ports" },
+	     { .kind = RULESET_MATCH_ETHER_IP6 }, DROP);
 }
 
 /* Every kind of expression, set and element that there is. */
 static struct ruleset sample(void)
 {
-	struct ruleset r = {.tables[RULESET_IP6].present = true};
+	struct ruleset r = { .tables[RULESET_IP6].present = true };
 
 	add_sets(&r.tables[RULESET_IP6]);
 	add_nat_chains(&r.tables[RULESET_IP6]);
@@ -267,119 +274,110 @@ static void number_tags(struct ruleset *r)
 	uint64_t tag = 0;
 
 	for (size_t f = 0; f < _RULESET_FAMILY_MAX; f++)
-		vec_foreach(c, &r->tables[f].chains)
-			vec_foreach(rule, &c->rules)
+		vec_foreach (c, &r->tables[f].chains)
+			vec_foreach (rule, &c->rules)
 				rule->tag = ++tag;
 }
 
 #define TAG(x) " comment \"ipv6nat:00000000000000" x "\"\n"
 
-static const char golden[] =
-	"table ip6 ipv6nat\n"
-	"delete table ip6 ipv6nat\n"
-	"table ip6 ipv6nat {\n"
-	"\tset bridges {\n"
-	"\t\ttype ifname\n"
-	"\t\telements = {\n"
-	"\t\t\t\"? } ?[1m\",\n"
-	"\t\t\t\"br\\*\",\n"
-	"\t\t\t\"br-a\"\n"
-	"\t\t}\n"
-	"\t}\n"
-	"\n"
-	"\tmap net_out {\n"
-	"\t\ttype ifname : verdict\n"
-	"\t\telements = {\n"
-	"\t\t\t\"br-a\" : jump to_A\n"
-	"\t\t}\n"
-	"\t}\n"
-	"\n"
-	"\tmap net_post {\n"
-	"\t\ttype ipv6_addr : verdict\n"
-	"\t\tflags interval\n"
-	"\t\telements = {\n"
-	"\t\t\tfd00:a::/64 : jump post_A,\n"
-	"\t\t\tfd00:b::1 : return\n"
-	"\t\t}\n"
-	"\t}\n"
-	"\n"
-	"\tset open {\n"
-	"\t\ttype ipv6_addr . inet_proto . inet_service\n"
-	"\t}\n"
-	"\n"
-	"\tmap pub_addr {\n"
-	"\t\ttype ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service\n"
-	"\t\tcounter\n"
-	"\t\telements = {\n"
-	"\t\t\t2001:db8:1::10 . tcp . 9000 : fd00:a::a1 . 9001\n"
-	"\t\t}\n"
-	"\t}\n"
-	"\n"
-	"\tmap pub_any {\n"
-	"\t\ttype inet_proto . inet_service : ipv6_addr . inet_service\n"
-	"\t\tcounter\n"
-	"\t\telements = {\n"
-	"\t\t\ttcp . 8080 : fd00:a::a1 . 80,\n"
-	"\t\t\tudp . 53 : fd00:a::a1 . 5353,\n"
-	"\t\t\t33 . 8080 : fd00:a::a1 . 80,\n"
-	"\t\t\tsctp . 8080 : fd00:a::a1 . 3868\n"
-	"\t\t}\n"
-	"\t}\n"
-	"\n"
-	"\tchain empty {\n"
-	"\t}\n"
-	"\n"
-	"\tchain forward {\n"
-	"\t\ttype filter hook forward priority -1; policy accept;\n"
-	"\t\tct state established,related accept" TAG("01")
-	"\t\tct state ! invalid,untracked oifname vmap @net_out" TAG("02")
-	"\t}\n"
-	"\n"
-	"\tchain post_A {\n"
-	"\t\toifname \"eth0\" masquerade" TAG("03")
-	"\t}\n"
-	"\n"
-	"\tchain postrouting {\n"
-	"\t\ttype nat hook postrouting priority 99; policy accept;\n"
-	"\t\tip6 saddr != fd00:b::1 ip6 saddr vmap @net_post" TAG("04")
-	"\t\tfib saddr type != local snat ip6 to 2001:db8:1::20" TAG("05")
-	"\t}\n"
-	"\n"
-	"\tchain prerouting {\n"
-	"\t\ttype nat hook prerouting priority -101; policy accept;\n"
-	"\t\tip6 daddr fe80::/10 return" TAG("06")
-	"\t\tfib daddr type local goto publish" TAG("07")
-	"\t}\n"
-	"\n"
-	"\tchain publish {\n"
-	"\t\tdnat ip6 to ip6 daddr . meta l4proto . th dport map @pub_addr" TAG("08")
-	"\t\tdnat ip6 to meta l4proto . th dport map @pub_any" TAG("09")
-	"\t}\n"
-	"\n"
-	"\tchain to_A {\n"
-	"\t\tct status dnat accept" TAG("0a")
-	"\t\tct status ! snat,dnat,0x400 ip6 daddr . meta l4proto . th dport @open accept" TAG("0b")
-	"\t\ticmpv6 type echo-request accept" TAG("0c")
-	"\t\ticmpv6 type != 200 accept" TAG("0d")
-	"\t\tiifname != \"br-\\*\" drop" TAG("0e")
-	"\t\tiifname != @bridges jump empty" TAG("0f")
-	"\t}\n"
-	"}\n"
-	"table bridge ipv6nat\n"
-	"delete table bridge ipv6nat\n"
-	"table bridge ipv6nat {\n"
-	"\tset ports {\n"
-	"\t\ttype ifname\n"
-	"\t\telements = {\n"
-	"\t\t\t\"veth1\"\n"
-	"\t\t}\n"
-	"\t}\n"
-	"\n"
-	"\tchain forward {\n"
-	"\t\ttype filter hook forward priority 0; policy accept;\n"
-	"\t\toifname @ports meta protocol ip6 drop" TAG("10")
-	"\t}\n"
-	"}\n";
+static const char
+	golden[] =
+		"table ip6 ipv6nat\n"
+		"delete table ip6 ipv6nat\n"
+		"table ip6 ipv6nat {\n"
+		"\tset bridges {\n"
+		"\t\ttype ifname\n"
+		"\t\telements = {\n"
+		"\t\t\t\"? } ?[1m\",\n"
+		"\t\t\t\"br\\*\",\n"
+		"\t\t\t\"br-a\"\n"
+		"\t\t}\n"
+		"\t}\n"
+		"\n"
+		"\tmap net_out {\n"
+		"\t\ttype ifname : verdict\n"
+		"\t\telements = {\n"
+		"\t\t\t\"br-a\" : jump to_A\n"
+		"\t\t}\n"
+		"\t}\n"
+		"\n"
+		"\tmap net_post {\n"
+		"\t\ttype ipv6_addr : verdict\n"
+		"\t\tflags interval\n"
+		"\t\telements = {\n"
+		"\t\t\tfd00:a::/64 : jump post_A,\n"
+		"\t\t\tfd00:b::1 : return\n"
+		"\t\t}\n"
+		"\t}\n"
+		"\n"
+		"\tset open {\n"
+		"\t\ttype ipv6_addr . inet_proto . inet_service\n"
+		"\t}\n"
+		"\n"
+		"\tmap pub_addr {\n"
+		"\t\ttype ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service\n"
+		"\t\tcounter\n"
+		"\t\telements = {\n"
+		"\t\t\t2001:db8:1::10 . tcp . 9000 : fd00:a::a1 . 9001\n"
+		"\t\t}\n"
+		"\t}\n"
+		"\n"
+		"\tmap pub_any {\n"
+		"\t\ttype inet_proto . inet_service : ipv6_addr . inet_service\n"
+		"\t\tcounter\n"
+		"\t\telements = {\n"
+		"\t\t\ttcp . 8080 : fd00:a::a1 . 80,\n"
+		"\t\t\tudp . 53 : fd00:a::a1 . 5353,\n"
+		"\t\t\t33 . 8080 : fd00:a::a1 . 80,\n"
+		"\t\t\tsctp . 8080 : fd00:a::a1 . 3868\n"
+		"\t\t}\n"
+		"\t}\n"
+		"\n"
+		"\tchain empty {\n"
+		"\t}\n"
+		"\n"
+		"\tchain forward {\n"
+		"\t\ttype filter hook forward priority -1; policy accept;\n"
+		"\t\tct state established,related accept" TAG("01") "\t\tct state ! invalid,untracked oifname vmap @net_out" TAG(
+			"02") "\t}\n"
+			      "\n"
+			      "\tchain post_A {\n"
+			      "\t\toifname \"eth0\" masquerade" TAG(
+				      "03") "\t}\n"
+					    "\n"
+					    "\tchain postrouting {\n"
+					    "\t\ttype nat hook postrouting priority 99; policy accept;\n"
+					    "\t\tip6 saddr != fd00:b::1 ip6 saddr vmap @net_post" TAG("04") "\t\tfib saddr type != local snat ip6 to 2001:db8:1::20" TAG(
+						    "05") "\t}\n"
+							  "\n"
+							  "\tchain prerouting {\n"
+							  "\t\ttype nat hook prerouting priority -101; policy accept;\n"
+							  "\t\tip6 daddr fe80::/10 return" TAG(
+								  "06") "\t\tfib daddr type local goto publish" TAG("07") "\t}\n"
+															  "\n"
+															  "\tchain publish {\n"
+															  "\t\tdnat ip6 to ip6 daddr . meta l4proto . th dport map @pub_addr" TAG("08") "\t\tdnat ip6 to meta l4proto . th dport map @pub_any" TAG("09") "\t}\n"
+																																	 "\n"
+																																	 "\tchain to_A {\n"
+																																	 "\t\tct status dnat accept" TAG(
+																																		 "0a") "\t\tct status ! snat,dnat,0x400 ip6 daddr . meta l4proto . th dport @open accept" TAG("0b") "\t\ticmpv6 type echo-request accept" TAG("0c") "\t\ticmpv6 type != 200 accept" TAG("0d") "\t\tiifname != \"br-\\*\" drop" TAG("0e") "\t\tiifname != @bridges jump empty" TAG("0f") "\t}\n"
+																																																																					"}\n"
+																																																																					"table bridge ipv6nat\n"
+																																																																					"delete table bridge ipv6nat\n"
+																																																																					"table bridge ipv6nat {\n"
+																																																																					"\tset ports {\n"
+																																																																					"\t\ttype ifname\n"
+																																																																					"\t\telements = {\n"
+																																																																					"\t\t\t\"veth1\"\n"
+																																																																					"\t\t}\n"
+																																																																					"\t}\n"
+																																																																					"\n"
+																																																																					"\tchain forward {\n"
+																																																																					"\t\ttype filter hook forward priority 0; policy accept;\n"
+																																																																					"\t\toifname @ports meta protocol ip6 drop" TAG(
+																																																																						"10") "\t}\n"
+																																																																						      "}\n";
 
 /* The text, letter by letter; sorted, whatever the order of building was. */
 static void test_golden(void **state)
@@ -398,7 +396,7 @@ static void test_golden(void **state)
 static void test_absent(void **state)
 {
 	_cleanup_(freep) char *text = NULL;
-	const struct ruleset r = {0};
+	const struct ruleset r = { 0 };
 
 	(void)state;
 	assert_int_equal(nft_text_encode(&r, &text), 0);
@@ -409,12 +407,12 @@ static void test_absent(void **state)
 static void test_observed_rule(void **state)
 {
 	_cleanup_(freep) char *text = NULL;
-	struct ruleset r = {.tables[RULESET_IP6].present = true};
-	struct ruleset_chain *c = add_chain(&r.tables[RULESET_IP6],
-					    (struct ruleset_chain){.name = "c"});
+	struct ruleset r = { .tables[RULESET_IP6].present = true };
+	struct ruleset_chain *c =
+		add_chain(&r.tables[RULESET_IP6], (struct ruleset_chain){ .name = "c" });
 
 	(void)state;
-	RULE(c, {0});
+	RULE(c, { 0 });
 	c->rules.items[0].tag = 0xabc;
 	assert_int_equal(nft_text_encode(&r, &text), 0);
 	assert_non_null(strstr(text, "\t\t# comment \"ipv6nat:0000000000000abc\"\n"));
@@ -446,7 +444,7 @@ static void test_loads(void **state)
 		skip();
 	}
 	for (size_t f = 0; f < _RULESET_FAMILY_MAX; f++)
-		vec_foreach(c, &r.tables[f].chains)
+		vec_foreach (c, &r.tables[f].chains)
 			n_rules += c->rules.n;
 	assert_int_equal(nft_text_encode(&r, &text), 0);
 	ruleset_done(&r);

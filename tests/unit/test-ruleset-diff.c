@@ -59,7 +59,7 @@ static void add_verdict(struct ruleset_chain *c, enum ruleset_verdict verdict, c
 	struct ruleset_rule *rule = vec_add(&c->rules);
 
 	assert_non_null(rule);
-	rule->exprs[0] = (struct ruleset_expr){.kind = RULESET_VERDICT, .verdict = verdict};
+	rule->exprs[0] = (struct ruleset_expr){ .kind = RULESET_VERDICT, .verdict = verdict };
 	strcpy(rule->exprs[0].name, target);
 }
 
@@ -68,15 +68,15 @@ static void add_lookup(struct ruleset_chain *c, const char *set)
 	struct ruleset_rule *rule = vec_add(&c->rules);
 
 	assert_non_null(rule);
-	rule->exprs[0] = (struct ruleset_expr){.kind = RULESET_LOOKUP_VERDICT,
-					       .fields = {RULESET_DPORT}};
+	rule->exprs[0] = (struct ruleset_expr){ .kind = RULESET_LOOKUP_VERDICT,
+						.fields = { RULESET_DPORT } };
 	strcpy(rule->exprs[0].name, set);
 }
 
 /* A base chain that looks up map "m" and a chain "to_A" that an element of the map jumps to. */
 static struct ruleset sample(void)
 {
-	struct ruleset r = {0};
+	struct ruleset r = { 0 };
 	struct ruleset_table *t = ip6_table(&r);
 	struct ruleset_set *m = add_set(t, "m");
 	struct ruleset_chain *base;
@@ -100,15 +100,15 @@ static struct ruleset as_observed(const struct ruleset *r)
 
 	assert_int_equal(ruleset_copy(r, &copy), 0);
 	for (size_t f = 0; f < _RULESET_FAMILY_MAX; f++)
-		vec_foreach(c, &copy.tables[f].chains)
-			vec_foreach(rule, &c->rules)
+		vec_foreach (c, &copy.tables[f].chains)
+			vec_foreach (rule, &c->rules)
 				memset(rule->exprs, 0, sizeof(rule->exprs));
 	return copy;
 }
 
 static struct ruleset_changes diff(const struct ruleset *before, const struct ruleset *after)
 {
-	struct ruleset_changes changes = {0};
+	struct ruleset_changes changes = { 0 };
 
 	assert_int_equal(ruleset_diff(before, after, &changes), 0);
 	return changes;
@@ -119,8 +119,8 @@ static struct ruleset_changes diff(const struct ruleset *before, const struct ru
 /* Is name referred to by a rule, or, for a chain, by an element? */
 static bool refers(const struct ruleset_table *t, const char *name, bool is_chain)
 {
-	vec_foreach(c, &t->chains)
-		vec_foreach(rule, &c->rules)
+	vec_foreach (c, &t->chains)
+		vec_foreach (rule, &c->rules)
 			for (size_t i = 0; i < RULESET_EXPRS; i++) {
 				const struct ruleset_expr *e = &rule->exprs[i];
 
@@ -130,8 +130,8 @@ static bool refers(const struct ruleset_table *t, const char *name, bool is_chai
 			}
 	if (!is_chain)
 		return false;
-	vec_foreach(s, &t->sets)
-		vec_foreach(e, &s->elements)
+	vec_foreach (s, &t->sets)
+		vec_foreach (e, &s->elements)
 			if (strcmp(e->chain, name) == 0)
 				return true;
 	return false;
@@ -151,7 +151,7 @@ static void check_target(const struct ruleset_table *t, enum ruleset_verdict v, 
 static void apply_table(struct ruleset_table *t, const struct ruleset_change *c)
 {
 	if (c->op == RULESET_DELETE_TABLE) {
-		struct ruleset r = {0};
+		struct ruleset r = { 0 };
 
 		assert_true(t->present);
 		r.tables[0] = *t;
@@ -242,7 +242,7 @@ static void apply_element(struct ruleset_table *t, const struct ruleset_change *
 
 static void apply(struct ruleset *kernel, const struct ruleset_changes *changes)
 {
-	vec_foreach(c, changes) {
+	vec_foreach (c, changes) {
 		struct ruleset_table *t = &kernel->tables[c->family];
 
 		switch (c->op) {
@@ -326,9 +326,9 @@ static void assert_ops(struct ruleset before, struct ruleset after, const enum r
 	ruleset_done(&after);
 }
 
-#define OPS(...) ((const enum ruleset_op[]){__VA_ARGS__ __VA_OPT__(,) _RULESET_OP_MAX})
-#define REPLACED                                                                      \
-	OPS(RULESET_ADD_TABLE, RULESET_DELETE_TABLE, RULESET_ADD_TABLE, RULESET_ADD_SET, \
+#define OPS(...) ((const enum ruleset_op[]){ __VA_ARGS__ __VA_OPT__(, ) _RULESET_OP_MAX })
+#define REPLACED                                                                            \
+	OPS(RULESET_ADD_TABLE, RULESET_DELETE_TABLE, RULESET_ADD_TABLE, RULESET_ADD_SET,    \
 	    RULESET_ADD_CHAIN, RULESET_ADD_CHAIN, RULESET_ADD_ELEMENT, RULESET_ADD_ELEMENT, \
 	    RULESET_ADD_RULE, RULESET_ADD_RULE)
 
@@ -348,14 +348,14 @@ static void test_no_change(void **state)
 static void test_nothing(void **state)
 {
 	(void)state;
-	assert_ops((struct ruleset){0}, (struct ruleset){0}, OPS());
+	assert_ops((struct ruleset){ 0 }, (struct ruleset){ 0 }, OPS());
 }
 
 /* The first time: table, sets, chains, elements, rules. */
 static void test_create(void **state)
 {
 	(void)state;
-	assert_ops((struct ruleset){0}, sample(),
+	assert_ops((struct ruleset){ 0 }, sample(),
 		   OPS(RULESET_ADD_TABLE, RULESET_ADD_SET, RULESET_ADD_CHAIN, RULESET_ADD_CHAIN,
 		       RULESET_ADD_ELEMENT, RULESET_ADD_ELEMENT, RULESET_ADD_RULE,
 		       RULESET_ADD_RULE));
@@ -365,7 +365,7 @@ static void test_create(void **state)
 static void test_remove_table(void **state)
 {
 	(void)state;
-	assert_ops(sample(), (struct ruleset){0}, OPS(RULESET_DELETE_TABLE));
+	assert_ops(sample(), (struct ruleset){ 0 }, OPS(RULESET_DELETE_TABLE));
 }
 
 /* The common case: a port is published. Rules stand still, an element moves. */
@@ -547,8 +547,8 @@ static void test_other_layout(void **state)
 	struct ruleset observed = sample(), stripped;
 
 	(void)state;
-	vec_foreach(c, &observed.tables[RULESET_IP6].chains)
-		vec_foreach(rule, &c->rules)
+	vec_foreach (c, &observed.tables[RULESET_IP6].chains)
+		vec_foreach (rule, &c->rules)
 			rule->tag++;
 	stripped = as_observed(&observed);
 	ruleset_done(&observed);
@@ -646,13 +646,13 @@ static void random_table(struct ruleset_table *t)
 		s->interval = random_below(32) == 0;
 		random_elements(t, s);
 	}
-	vec_foreach(c, &t->chains)
+	vec_foreach (c, &t->chains)
 		random_rules(t, c);
 }
 
 static struct ruleset random_ruleset(void)
 {
-	struct ruleset r = {0};
+	struct ruleset r = { 0 };
 
 	for (size_t f = 0; f < _RULESET_FAMILY_MAX; f++)
 		random_table(&r.tables[f]);
@@ -701,7 +701,7 @@ static void test_random_pairs(void **state)
 
 static bool has_rules(const struct ruleset_table *t)
 {
-	vec_foreach(c, &t->chains)
+	vec_foreach (c, &t->chains)
 		if (c->rules.n > 0)
 			return true;
 	return false;

@@ -77,14 +77,14 @@ static void test_key_bytes(void **state)
 {
 	static const uint8_t expected[RULESET_KEY] = {
 		0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, /* address */
-		6, 0, 0, 0,							/* protocol */
-		0x23, 0x28, 0, 0,						/* port 9000 */
+		6,    0,    0,    0,                                           /* protocol */
+		0x23, 0x28, 0,    0,                                           /* port 9000 */
 	};
 	const struct ruleset_set s = {
-		.key = {RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT},
-		.data = {RULESET_DADDR, RULESET_DPORT},
+		.key = { RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT },
+		.data = { RULESET_DADDR, RULESET_DPORT },
 	};
-	uint8_t key[RULESET_KEY] = {0};
+	uint8_t key[RULESET_KEY] = { 0 };
 	struct in6_addr a;
 	size_t offset = 0;
 
@@ -103,7 +103,7 @@ static void test_key_bytes(void **state)
 /* A name fills 16 bytes and never the last of them, however long it is. */
 static void test_key_name(void **state)
 {
-	uint8_t key[RULESET_KEY] = {0};
+	uint8_t key[RULESET_KEY] = { 0 };
 	size_t offset = 0;
 
 	(void)state;
@@ -115,7 +115,7 @@ static void test_key_name(void **state)
 /* Finishing sorts, so that finding works by bisection; and finding works before as well. */
 static void test_finish_and_find(void **state)
 {
-	struct ruleset r = {0};
+	struct ruleset r = { 0 };
 	struct ruleset_table *t = &r.tables[RULESET_IP6];
 
 	(void)state;
@@ -180,14 +180,14 @@ static void test_tag_is_stable(void **state)
 /* Rules that we made get a tag; an observed rule, known by its tag alone, keeps it. */
 static void test_finish_tags(void **state)
 {
-	struct ruleset r = {0};
+	struct ruleset r = { 0 };
 	struct ruleset_chain *c = add_chain(&r, "to_A");
 	struct ruleset_rule ours = accept_from("brA");
 
 	(void)state;
 	add_rule(c, ours);
-	add_rule(c, (struct ruleset_rule){.tag = 7});
-	add_rule(c, (struct ruleset_rule){0});
+	add_rule(c, (struct ruleset_rule){ .tag = 7 });
+	add_rule(c, (struct ruleset_rule){ 0 });
 	ruleset_finish(&r);
 	assert_true(c->rules.items[0].tag == ruleset_rule_hash(RULESET_IP6, "to_A", &ours));
 	assert_true(c->rules.items[1].tag == 7);
@@ -198,7 +198,7 @@ static void test_finish_tags(void **state)
 /* A copy is equal and independent. */
 static void test_copy(void **state)
 {
-	struct ruleset r = {.tables[RULESET_IP6].present = true}, copy;
+	struct ruleset r = { .tables[RULESET_IP6].present = true }, copy;
 
 	(void)state;
 	add_port(add_set(&r, "s"), 80);
@@ -220,7 +220,7 @@ static void test_copy(void **state)
 /* Elements sort by the whole key, then by prefix length; values and counters do not matter. */
 static void test_element_compare(void **state)
 {
-	struct ruleset_element a = {.key = {1}, .prefix_length = 64}, b = a;
+	struct ruleset_element a = { .key = { 1 }, .prefix_length = 64 }, b = a;
 
 	(void)state;
 	b.packets = 5;
@@ -241,8 +241,9 @@ static void test_element_compare(void **state)
 /* Shapes are what cannot be changed in place; a counter that an old kernel dropped is none. */
 static void test_shapes(void **state)
 {
-	struct ruleset_set s = {.name = "s", .kind = RULESET_MAP, .key = {RULESET_DADDR}}, t = s;
-	struct ruleset_chain c = {.name = "c", .base = true, .hook = RULESET_HOOK_FORWARD}, d = c;
+	struct ruleset_set s = { .name = "s", .kind = RULESET_MAP, .key = { RULESET_DADDR } },
+			   t = s;
+	struct ruleset_chain c = { .name = "c", .base = true, .hook = RULESET_HOOK_FORWARD }, d = c;
 
 	(void)state;
 	t.counter = true;
@@ -261,14 +262,14 @@ static void test_shapes(void **state)
 /* A foreign rule (tag 0) makes a chain differ, even from a chain that looks the same. */
 static void test_foreign_rule_differs(void **state)
 {
-	struct ruleset r = {0};
+	struct ruleset r = { 0 };
 	struct ruleset_chain *c = add_chain(&r, "c");
 
 	(void)state;
 	assert_true(ruleset_chain_same_rules(c, c));
-	add_rule(c, (struct ruleset_rule){.tag = 7});
+	add_rule(c, (struct ruleset_rule){ .tag = 7 });
 	assert_true(ruleset_chain_same_rules(c, c));
-	add_rule(c, (struct ruleset_rule){.tag = 0});
+	add_rule(c, (struct ruleset_rule){ .tag = 0 });
 	assert_false(ruleset_chain_same_rules(c, c));
 	ruleset_done(&r);
 }
