@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* The control API (DESIGN section 6): its endpoints, in terms of callbacks to the manager. */
+#include "base/own.h"
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#define CONTROL_DEFAULT_PATH "/run/ipv6nat/control.sock"
+#define CONTROL_GROUP "ipv6nat"
+
+struct control;
+
+struct control_callbacks {
+	/* *ret is malloc()ed; 0 or -errno. */
+	int (*status_json)(void *userdata, char **ret);
+	int (*plan_text)(void *userdata, char **ret);
+	/* True: every network is as planned and the engine answers. */
+	bool (*healthy)(void *userdata);
+	/*
+	 * Observes and reconciles, then calls done(request, 0 or -errno) exactly once: after the
+	 * kernel's acknowledgement, or before sync() returns. On failure (< 0) it does not.
+	 */
+	int (*sync)(void *userdata, void (*done)(void *request, int error), void *request);
+	/* Reads the configuration again. On failure *ret_error may be a malloc()ed sentence. */
+	int (*reload)(void *userdata, char **ret_error);
+};
+
+/* Listens at path (NULL: the default). Errors as of http_server_new(), already logged. */
+int control_new(sd_event *event, const char *path, const struct control_callbacks *callbacks,
+		void *userdata, struct control **ret);
+/* Requests that wait for done() may be answered later still: done() does not touch *c. */
+struct control *control_free(struct control *c);
+DEFINE_CLEANUP(struct control *, control_free)
