@@ -377,15 +377,31 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 
 /* The event loop */
 
+static unsigned count_clients(const struct http_server *s)
+{
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return info ? info->num_connections : 0;
+}
+
 static int run(struct http_server *s)
 {
-	MHD_UNSIGNED_LONG_LONG timeout_ms;
+	MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+	unsigned n_before = count_clients(s);
+	bool again;
 	uint64_t now_us;
 
 	(void)MHD_run(s->mhd);
-	if (MHD_get_timeout(s->mhd, &timeout_ms) != MHD_YES)
+	/*
+	 * At its limit libmicrohttpd takes the listening socket out of its epoll set, and looks
+	 * whether it may be put back only when it begins to run: so it must run once more after
+	 * somebody has left, or those in the backlog would wait for ever.
+	 */
+	again = count_clients(s) < n_before;
+	if (!again && MHD_get_timeout(s->mhd, &timeout_ms) != MHD_YES)
 		return sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
-	if (timeout_ms == 0) {
+	if (again || timeout_ms == 0) {
 		kick(s);
 		return 0;
 	}
