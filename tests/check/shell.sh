@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Every shell script passes shellcheck.
+set -euo pipefail
+
+if ! command -v shellcheck >/dev/null; then
+	echo "shellcheck is not installed"
+	exit 75
+fi
+git ls-files -z --cached --others --exclude-standard |
+	while IFS= read -r -d '' file; do
+		[[ -f $file ]] || continue
+		read -r first <"$file" 2>/dev/null || true
+		[[ ${first:-} =~ ^'#!'.*[/\ ](ba|da)?sh( |$) ]] && printf '%s\0' "$file"
+		true
+	done |
+	xargs -0 -r shellcheck
