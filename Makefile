@@ -25,7 +25,9 @@ ALL_PKGS := $(sort $(DAEMON_PKGS) $(CTL_PKGS))
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Wwrite-strings -Wimplicit-fallthrough $(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
-SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+ifdef SAN
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
 override CPPFLAGS += -D_GNU_SOURCE -DIPV6NAT_VERSION='"$(VERSION)"' -Iinclude -Isrc
 override CFLAGS += -std=gnu17 $(WARNINGS) $(SANFLAGS)
 override LDFLAGS += $(SANFLAGS)

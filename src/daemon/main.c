@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/log.h"
+#include "daemon/config.h"
+#include "daemon/control.h"
+#include "daemon/manager.h"
+#include "lock.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#define EXIT_USAGE 2
+#define GIVE_UP_US (10 * UINT64_C(1000000)) /* --once and --dry-run without an engine */
+
+struct options {
+	const char *config;
+	const char *docker;
+	const char *control;
+	const char *backend;
+	bool check, check_config, dry_run, once, cleanup, json, verbose;
+};
+
+struct daemon {
+	sd_event *event;
+	struct manager *manager;
+	struct control *control;
+	bool one_shot;
+};
+
+static const char help_text[] =
+	"Usage: ipv6natd [OPTION]...\n"
+	"Gives Docker containers working IPv6: NAT, published ports, isolation.\n"
+	"\n"
+	"  --config FILE      read FILE and FILE.d/*.conf instead of " CONFIG_DEFAULT_FILE "\n"
+	"  --docker URL       the engine: unix://PATH, tcp://HOST:PORT, https://HOST:PORT\n"
+	"  --control PATH     the control socket, default " CONTROL_DEFAULT_PATH "\n"
+	"  --backend NAME     auto, nftables or ip6tables\n"
+	"  --check            diagnose this host and exit\n"
+	"  --check-config     read the configuration, say what is wrong with it, and exit\n"
+	"  --dry-run          print the ruleset as an nft script and exit, change nothing\n"
+	"  --once             synchronise once and exit\n"
+	"  --cleanup          remove all that is ours from the kernel and exit\n"
+	"  --json             with --dry-run: print the status document instead\n"
+	"  --verbose          log what is done in detail\n"
+	"  --version          print the version and exit\n"
+	"  --help             print this and exit\n"
+	"\n"
+	"ipv6natctl status shows what a running daemon does. Manual: ipv6natd(8).\n";
+
+/* > 0: go on; <= 0: exit with -r. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	enum { CONFIG = 256, DOCKER, CONTROL, BACKEND, CHECK, CHECK_CONFIG, DRY_RUN, ONCE, CLEANUP,
+	       JSON, VERBOSE, VERSION, HELP };
+	static const struct option table[] = {
+		{ "config", required_argument, NULL, CONFIG },
+		{ "docker", required_argument, NULL, DOCKER },
+		{ "control", required_argument, NULL, CONTROL },
+		{ "backend", required_argument, NULL, BACKEND },
+		{ "check", no_argument, NULL, CHECK },
+		{ "check-config", no_argument, NULL, CHECK_CONFIG },
+		{ "dry-run", no_argument, NULL, DRY_RUN },
+		{ "once", no_argument, NULL, ONCE },
+		{ "cleanup", no_argument, NULL, CLEANUP },
+		{ "json", no_argument, NULL, JSON },
+		{ "verbose", no_argument, NULL, VERBOSE },
+		{ "version", no_argument, NULL, VERSION },
+		{ "help", no_argument, NULL, HELP },
+		{},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", table, NULL)) >= 0)
+		switch (c) {
+		case CONFIG:
+			o->config = optarg;
+			break;
+		case DOCKER:
+			o->docker = optarg;
+			break;
+		case CONTROL:
+			o->control = optarg;
+			break;
+		case BACKEND:
+			o->backend = optarg;
+			break;
+		case CHECK:
+			o->check = true;
+			break;
+		case CHECK_CONFIG:
+			o->check_config = true;
+			break;
+		case DRY_RUN:
+			o->dry_run = true;
+			break;
+		case ONCE:
+			o->once = true;
+			break;
+		case CLEANUP:
+			o->cleanup = true;
+			break;
+		case JSON:
+			o->json = true;
+			break;
+		case VERBOSE:
+			o->verbose = true;
+			break;
+		case VERSION:
+			(void)puts("ipv6natd " IPV6NAT_VERSION);
+			return 0;
+		case HELP:
+			(void)fputs(help_text, stdout);
+			return 0;
+		default:
+			(void)fputs("Try ipv6natd --help.\n", stderr);
+			return -EXIT_USAGE;
+		}
+	if (optind < argc) {
+		(void)fprintf(stderr, "ipv6natd: unexpected argument \"%s\"; try ipv6natd --help\n",
+			      argv[optind]);
+		return -EXIT_USAGE;
+	}
+	if (o->check + o->check_config + o->dry_run + o->once + o->cleanup > 1) {
+		(void)fputs("ipv6natd: --check, --check-config, --dry-run, --once and --cleanup exclude "
+			    "one another\n",
+			    stderr);
+		return -EXIT_USAGE;
+	}
+	return 1;
+}
+
+static int check_backend(const struct options *o, const struct config *c)
+{
+	int backend = o->backend ? config_backend_from_string(o->backend) : (int)c->backend;
+
+	if (backend < 0) {
+		(void)fprintf(stderr, "ipv6natd: --backend %s: use auto, nftables or ip6tables\n",
+			      o->backend);
+		return -EXIT_USAGE;
+	}
+	if (backend == CONFIG_BACKEND_IP6TABLES) {
+		log_error("The ip6tables backend is not available in this version: use nftables");
+		return -EXIT_FAILURE;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------- callbacks */
+
+static int on_status(void *userdata, char **ret)
+{
+	return manager_status_json(((struct daemon *)userdata)->manager, ret);
+}
+
+static int on_plan(void *userdata, char **ret)
+{
+	return manager_plan_text(((struct daemon *)userdata)->manager, ret);
+}
+
+static bool on_healthy(void *userdata)
+{
+	return manager_is_healthy(((struct daemon *)userdata)->manager);
+}
+
+static int on_sync(void *userdata, void (*done)(void *request, int error), void *request)
+{
+	return manager_sync(((struct daemon *)userdata)->manager, done, request);
+}
+
+static int reload(struct daemon *d, char **ret_error)
+{
+	uint64_t now = 0;
+	int r;
+
+	(void)sd_event_now(d->event, CLOCK_MONOTONIC, &now);
+	(void)sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now);
+	r = manager_reload(d->manager, ret_error);
+	(void)sd_notify(false, "READY=1");
+	if (r < 0)
+		log_error("Keeping the old configuration: %s", *ret_error ? *ret_error : strerror(-r));
+	else
+		log_info("Read the configuration again");
+	return r;
+}
+
+static int on_reload(void *userdata, char **ret_error)
+{
+	return reload(userdata, ret_error);
+}
+
+static const struct control_callbacks control_callbacks = {
+	.status_json = on_status,
+	.plan_text = on_plan,
+	.healthy = on_healthy,
+	.sync = on_sync,
+	.reload = on_reload,
+};
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	_cleanup_(freep) char *error = NULL;
+
+	(void)source;
+	(void)info;
+	(void)reload(userdata, &error);
+	return 0;
+}
+
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)source;
+	(void)info;
+	(void)sd_notify(false, "STOPPING=1");
+	if (!d->one_shot)
+		manager_stop(d->manager);
+	return sd_event_exit(d->event, d->one_shot ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static void on_first_sync(void *userdata, int error)
+{
+	struct daemon *d = userdata;
+
+	(void)sd_event_exit(d->event, error < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static int on_give_up(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)source;
+	(void)usec;
+	log_error("No answer from the Docker engine within 10 s: is it running, and is --docker or "
+		  "DOCKER_HOST right?");
+	return sd_event_exit(d->event, EXIT_FAILURE);
+}
+
+/* ------------------------------------------------------------------ runs */
+
+static int add_signals(struct daemon *d)
+{
+	sigset_t mask;
+	int r;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+		return -errno;
+	r = sd_event_add_signal(d->event, NULL, SIGTERM, on_terminate, d);
+	if (r >= 0)
+		r = sd_event_add_signal(d->event, NULL, SIGINT, on_terminate, d);
+	if (r >= 0 && !d->one_shot)
+		r = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
+	return r;
+}
+
+static int take_lock(const char *what)
+{
+	pid_t pid = 0;
+	int fd = lock_namespace(&pid);
+
+	if (fd == -EADDRINUSE)
+		return log_error_errno(fd,
+				       "%s: another ipv6natd (PID %d) runs in this network namespace; stop "
+				       "it first: systemctl stop ipv6natd, or kill %d",
+				       what, (int)pid, (int)pid);
+	if (fd < 0)
+		return log_error_errno(fd, "Cannot lock this network namespace: %m");
+	return fd;
+}
+
+static int print_dry_run(struct daemon *d, bool json)
+{
+	_cleanup_(freep) char *text = NULL;
+	int r;
+
+	r = json ? manager_status_json(d->manager, &text) : manager_plan_text(d->manager, &text);
+	if (r < 0)
+		return log_error_errno(r, "Cannot print the plan: %m");
+	(void)fputs(text, stdout);
+	if (json)
+		(void)fputc('\n', stdout);
+	return 0;
+}
+
+static int setup(struct daemon *d, const struct options *o, struct config *config)
+{
+	struct manager_options options = {
+		.config_file = o->config,
+		.docker_option = o->docker,
+		.log_level = o->verbose ? LOG_DEBUG : -1,
+		.dry_run = o->dry_run,
+		.on_first_sync = d->one_shot ? on_first_sync : NULL,
+		.userdata = d,
+	};
+	int r;
+
+	r = add_signals(d);
+	if (r < 0)
+		return log_error_errno(r, "Cannot set up the event loop: %m");
+	r = manager_new(d->event, config, &options, &d->manager);
+	if (r < 0)
+		return r;
+	if (d->one_shot) {
+		r = sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, GIVE_UP_US, 0,
+					       on_give_up, d);
+		return r < 0 ? log_error_errno(r, "Cannot set up the event loop: %m") : 0;
+	}
+	r = control_new(d->event, o->control, &control_callbacks, d, &d->control);
+	if (r < 0)
+		return r;
+	(void)sd_event_set_watchdog(d->event, true);
+	return 0;
+}
+
+static int run(const struct options *o, struct config *config)
+{
+	struct daemon d = { .one_shot = o->dry_run || o->once };
+	_cleanup_(closep) int lock = -1;
+	int r;
+
+	if (!o->dry_run) {
+		lock = take_lock(o->once ? "--once" : "Cannot start");
+		if (lock < 0)
+			return EXIT_FAILURE;
+	}
+	r = sd_event_default(&d.event);
+	if (r < 0) {
+		(void)log_error_errno(r, "Cannot make an event loop: %m");
+		return EXIT_FAILURE;
+	}
+	r = setup(&d, o, config);
+	if (r >= 0) {
+		(void)sd_notify(false, "READY=1\nSTATUS=starting: no answer from Docker yet");
+		r = sd_event_loop(d.event);
+		if (r == EXIT_SUCCESS && o->dry_run)
+			r = print_dry_run(&d, o->json);
+	}
+	control_free(d.control);
+	manager_free(d.manager);
+	sd_event_unref(d.event);
+	return r == EXIT_SUCCESS ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int cleanup(void)
+{
+	_cleanup_(closep) int lock = take_lock("--cleanup");
+	sd_event *event = NULL;
+	int r;
+
+	if (lock < 0)
+		return EXIT_FAILURE;
+	r = sd_event_default(&event);
+	if (r >= 0)
+		r = manager_cleanup(event);
+	sd_event_unref(event);
+	if (r > 0)
+		log_info("Removed our tables");
+	else if (r == 0)
+		log_info("There was nothing of ours to remove");
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {};
+	struct config config = {};
+	_cleanup_(freep) char *error = NULL;
+	int r;
+
+	log_setup();
+	r = parse_options(argc, argv, &o);
+	if (r <= 0)
+		return -r;
+	if (o.verbose)
+		log_set_level(LOG_DEBUG);
+	if (o.check) {
+		log_error("--check is not available in this version; see ipv6natctl status");
+		return EXIT_FAILURE;
+	}
+	if (o.cleanup)
+		return cleanup();
+
+	r = config_load(o.config, &config, &error);
+	if (r < 0) {
+		log_error("%s", error ? error : strerror(-r));
+		return EXIT_FAILURE;
+	}
+	r = check_backend(&o, &config);
+	if (r == 0 && o.check_config)
+		vec_foreach (w, &config.warnings)
+			log_warning("%s", w->text);
+	if (r == 0 && !o.check_config)
+		r = -run(&o, &config);
+	config_done(&config);
+	return -r;
+}

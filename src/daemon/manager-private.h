@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* The manager's state, shared by manager*.c only. */
+#include "daemon/manager.h"
+#include "io/docker.h"
+#include "io/fw.h"
+#include "io/link.h"
+#include "model/plan.h"
+
+struct sync_waiter {
+	void (*done)(void *userdata, int error);
+	void *userdata;
+};
+
+/* A sysctl that we wrote: writing it again and again would only fight with somebody. */
+struct sysctl_attempt {
+	struct plan_sysctl sysctl;
+	int error; /* 0 or -errno */
+};
+
+/* Who changed our table, and how often lately. */
+struct repairs {
+	uint64_t total;
+	unsigned recent;       /* within the current window */
+	uint64_t window_us;    /* CLOCK_MONOTONIC start of the window */
+	uint64_t not_before_us; /* backing off until then; 0: not */
+	pid_t pid;
+	char process[32];
+};
+
+struct manager {
+	sd_event *event;
+	struct manager_options options;
+	struct config config;
+	struct config_docker docker_config;
+
+	struct fw *fw;
+	struct link_monitor *link_monitor;
+	struct docker *docker;
+
+	sd_event_source *reconcile; /* deferred, one-shot */
+	sd_event_source *retry;     /* timer: backing off */
+
+	struct plan plan;        /* the latest; its ruleset has moved to observed once applied */
+	bool planned;
+	struct ruleset observed; /* our tables, as the kernel last confirmed them */
+	bool observed_valid;     /* false: read the kernel again */
+	bool applied;            /* observed is what the plan wants */
+	bool rules_of_others;    /* Docker's own rules may have changed */
+	bool synced_once;
+
+	struct plan_refusals refusals;
+	struct problems refused; /* PROBLEM_KERNEL_REFUSED and what the kernel said */
+	VEC(struct sysctl_attempt) sysctls;
+	struct problems own; /* sysctls, repairs: made anew by every pass */
+	struct problems logged; /* what has been logged, so that it is said once */
+	struct repairs repairs;
+	uint64_t commits;
+	uint64_t started_us; /* CLOCK_MONOTONIC */
+
+	VEC(struct sync_waiter) waiters;
+	bool waiting_for_docker; /* the waiters' resync is still under way */
+	int sync_error;          /* of that resync */
+};
+
+extern const struct fw_callbacks manager_fw_callbacks;
+
+/* Marks that something has to be looked at; acts when the event loop has nothing more urgent. */
+void manager_dirty(struct manager *m);
+/* One pass: observe, plan, diff, apply. */
+int manager_reconcile(struct manager *m);
+/* Writes what the plan wants below /proc/sys. > 0: something was written. */
+int manager_apply_sysctls(struct manager *m);
+/* Adds to m->own what could not be written. 0 or -ENOMEM. */
+int manager_report_sysctls(struct manager *m);
+/* Calls manager_dirty() again at a time of CLOCK_MONOTONIC. */
+void manager_retry_at(struct manager *m, uint64_t time_us);
+/* STATUS= for the service manager. */
+void manager_announce(struct manager *m);
+/* Collects m->own anew and logs problems that were not there before, and those that went. */
+void manager_refresh_problems(struct manager *m);
+uint64_t manager_now(const struct manager *m);

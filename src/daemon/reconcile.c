@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/log.h"
+#include "manager-private.h"
+#include "model/native.h"
+#include "model/ruleset-diff.h"
+#include "wire/nft-text.h"
+
+#include <stdio.h>
+
+/* Above this, one pass gives up: so many refusals are no longer about single objects. */
+#define REFUSALS_MAX 256
+/* Foreign changes within the window that are repaired at once; more of them are backed off. */
+#define REPAIRS_AT_ONCE 5
+#define REPAIR_WINDOW_US (10 * UINT64_C(1000000))
+#define REPAIR_PAUSE_US (1 * UINT64_C(1000000))
+
+/* ------------------------------------------------------------- applying */
+
+static void describe_change(const struct ruleset_change *change, char *ret, size_t size)
+{
+	char element[128];
+
+	if (change->element) {
+		nft_text_element(change->set, change->element, element, sizeof(element));
+		snprintf(ret, size, "element { %s } of %s", element, change->set->name);
+	} else if (change->rule) {
+		snprintf(ret, size, "a rule of chain %s", change->chain->name);
+	} else if (change->chain) {
+		snprintf(ret, size, "chain %s", change->chain->name);
+	} else if (change->set) {
+		snprintf(ret, size, "set %s", change->set->name);
+	} else {
+		snprintf(ret, size, "table %s", RULESET_TABLE);
+	}
+}
+
+static int remember_refusal(struct manager *m, const struct ruleset_change *change,
+			    const struct fw_refusal *refusal)
+{
+	struct plan_refusal *added;
+	char what[192];
+	bool excludable = change->element || (change->chain && !change->chain->base);
+
+	describe_change(change, what, sizeof(what));
+	if (problems_add(&m->refused, PROBLEM_KERNEL_REFUSED, PROBLEM_ERROR,
+			 excludable ? "everything else is in force; correct the object and run "
+				      "ipv6natctl sync" :
+				      "check that the kernel has nf_tables with nat and fib",
+			 "the kernel refused %s: %s%s%s", what, strerror(refusal->error),
+			 refusal->message[0] ? ": " : "", refusal->message) < 0)
+		return -ENOMEM;
+	if (!excludable || m->refusals.n >= REFUSALS_MAX)
+		return -refusal->error;
+
+	added = vec_add(&m->refusals);
+	if (!added)
+		return -ENOMEM;
+	added->family = change->family;
+	if (change->element) {
+		snprintf(added->set, sizeof(added->set), "%s", change->set->name);
+		memcpy(added->key, change->element->key, sizeof(added->key));
+		added->prefix_length = change->element->prefix_length;
+	} else {
+		snprintf(added->chain, sizeof(added->chain), "%s", change->chain->name);
+	}
+	return 1;
+}
+
+static void log_commit(const struct ruleset_changes *changes)
+{
+	size_t added = 0, deleted = 0, other = 0;
+
+	vec_foreach (c, changes) {
+		if (c->op == RULESET_ADD_ELEMENT)
+			added++;
+		else if (c->op == RULESET_DELETE_ELEMENT)
+			deleted++;
+		else
+			other++;
+	}
+	log_debug("Committed: %zu elements added, %zu deleted, %zu other changes", added, deleted,
+		  other);
+}
+
+/*
+ * Sends the difference. 0: there was none; > 0: committed; < 0: -errno. With ret_refused, a change
+ * that the kernel singled out is remembered, and *ret_refused set if the rest can do without it.
+ */
+static int commit_difference(struct manager *m, const struct ruleset *wanted, bool *ret_refused)
+{
+	struct ruleset_changes changes = {};
+	struct fw_refusal refusal = {};
+	int r;
+
+	r = ruleset_diff(&m->observed, wanted, &changes);
+	if (r == 0 && changes.n > 0)
+		r = fw_commit(m->fw, &changes, &refusal);
+	if (r > 0) {
+		log_commit(&changes);
+		(void)fw_forget_flows(m->fw, &changes, link_monitor_links(m->link_monitor));
+	} else if (r < 0 && ret_refused && refusal.error && refusal.change < changes.n) {
+		*ret_refused = remember_refusal(m, &changes.items[refusal.change], &refusal) > 0;
+	}
+	vec_done(&changes);
+	return r;
+}
+
+static int read_tables(struct manager *m)
+{
+	struct ruleset read = {};
+	int r = fw_read(m->fw, &read);
+
+	if (r < 0)
+		return log_error_errno(r, "Cannot read our tables from the kernel, will retry: %m");
+	ruleset_done(&m->observed);
+	m->observed = read;
+	m->observed_valid = true;
+	return 0;
+}
+
+/*
+ * Applies the plan. A first failure may mean that our picture of the tables is old: they are read
+ * again and the difference is sent once more. What is refused then is left out, for the rest.
+ */
+static int apply(struct manager *m, struct plan *plan)
+{
+	bool refused = true;
+	int r;
+
+	r = m->observed_valid ? commit_difference(m, &plan->ruleset, NULL) : -ESTALE;
+	if (r >= 0)
+		return r;
+	r = read_tables(m);
+	if (r < 0)
+		return r;
+	while (refused) {
+		refused = false;
+		r = commit_difference(m, &plan->ruleset, &refused);
+		if (refused)
+			plan_without(plan, &m->refusals);
+	}
+	if (r < 0)
+		return log_error_errno(r, "Cannot write our tables, will retry: %m");
+	return r;
+}
+
+/* --------------------------------------------------------------- repairs */
+
+static void on_foreign_change(void *userdata, pid_t pid, const char *process)
+{
+	struct manager *m = userdata;
+
+	m->observed_valid = false;
+	m->repairs.pid = pid;
+	snprintf(m->repairs.process, sizeof(m->repairs.process), "%s", process);
+	manager_dirty(m);
+}
+
+static void on_rules_of_others(void *userdata)
+{
+	struct manager *m = userdata;
+
+	m->rules_of_others = true;
+	if (native_possible(docker_snapshot(m->docker)))
+		manager_dirty(m);
+}
+
+static void on_lost(void *userdata)
+{
+	struct manager *m = userdata;
+
+	log_notice("Notifications of the kernel were lost, reading our tables again");
+	m->observed_valid = false;
+	m->rules_of_others = true;
+	manager_dirty(m);
+}
+
+const struct fw_callbacks manager_fw_callbacks = {
+	.on_foreign_change = on_foreign_change,
+	.on_rules_of_others = on_rules_of_others,
+	.on_lost = on_lost,
+};
+
+/* After a commit that somebody else made necessary. */
+static void count_repair(struct manager *m)
+{
+	struct repairs *p = &m->repairs;
+	uint64_t now = manager_now(m);
+
+	if (!p->pid)
+		return;
+	p->total++;
+	if (now - p->window_us > REPAIR_WINDOW_US) {
+		p->window_us = now;
+		p->recent = 0;
+	}
+	p->recent++;
+	if (p->recent > REPAIRS_AT_ONCE)
+		p->not_before_us = now + REPAIR_PAUSE_US;
+	log_notice("Table %s was changed by %s (PID %d), repaired%s", RULESET_TABLE,
+		   p->process[0] ? p->process : "another program", (int)p->pid,
+		   p->recent > REPAIRS_AT_ONCE ? "; this happens again and again, backing off" : "");
+	p->pid = 0;
+}
+
+/* ------------------------------------------------------------------ pass */
+
+static void finish_pass(struct manager *m, int error)
+{
+	VEC(struct sync_waiter) waiters = { m->waiters.items, m->waiters.n, 0 };
+
+	if (m->waiting_for_docker)
+		return;
+	m->waiters.items = NULL;
+	m->waiters.n = m->waiters.n_allocated = 0;
+	m->sync_error = 0;
+	vec_foreach (w, &waiters)
+		w->done(w->userdata, error);
+	vec_done(&waiters);
+}
+
+/* Passes the plan on: its ruleset becomes what is observed, the rest is for status. */
+static void adopt(struct manager *m, struct plan *plan, bool applied)
+{
+	if (applied) {
+		ruleset_done(&m->observed);
+		m->observed = plan->ruleset;
+		plan->ruleset = (struct ruleset){};
+	}
+	plan_done(&m->plan);
+	m->plan = *plan;
+	m->planned = true;
+	m->applied = applied;
+}
+
+static int pass(struct manager *m)
+{
+	struct snapshot *snapshot = docker_snapshot(m->docker);
+	struct links *links = link_monitor_links(m->link_monitor);
+	struct plan plan = {};
+	int r;
+
+	if (!snapshot->complete || !links->complete)
+		return -EAGAIN;
+	if (m->rules_of_others && native_possible(snapshot)) {
+		r = fw_read_docker_rules(m->fw, links);
+		if (r < 0)
+			return log_error_errno(r, "Cannot read Docker's own rules, will retry: %m");
+		m->rules_of_others = false;
+	}
+	native_update(snapshot, links);
+
+	r = plan_build(&m->config, snapshot, links, &plan);
+	if (r < 0)
+		return log_error_errno(r, "Cannot make a plan, will retry: %m");
+	plan_without(&plan, &m->refusals);
+	r = m->options.dry_run ? 0 : apply(m, &plan);
+	if (r > 0) {
+		m->commits++;
+		count_repair(m);
+	}
+	m->repairs.pid = 0;
+	adopt(m, &plan, r >= 0 && !m->options.dry_run);
+	if (r >= 0 && !m->options.dry_run && manager_apply_sysctls(m) > 0)
+		manager_dirty(m);
+	return r < 0 ? r : 0;
+}
+
+int manager_reconcile(struct manager *m)
+{
+	uint64_t now = manager_now(m);
+	int r;
+
+	if (m->repairs.not_before_us > now && !m->observed_valid) {
+		manager_retry_at(m, m->repairs.not_before_us);
+		return 0;
+	}
+	r = pass(m);
+	if (r == -EAGAIN) { /* not everything is known yet: the next fact calls again */
+		if (m->sync_error < 0)
+			finish_pass(m, m->sync_error);
+		return 0;
+	}
+	if (r < 0)
+		manager_retry_at(m, now + REPAIR_PAUSE_US);
+	manager_refresh_problems(m);
+	manager_announce(m);
+	finish_pass(m, m->sync_error < 0 ? m->sync_error : r);
+	if (!m->synced_once && m->options.on_first_sync) {
+		m->synced_once = true;
+		m->options.on_first_sync(m->options.userdata, r);
+	}
+	return r;
+}
