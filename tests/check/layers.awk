@@ -5,7 +5,7 @@
 #	base <- {model, wire} <- io <- daemon		{base, wire} <- ctl
 #
 # and within io, where a module knows itself and the shared plumbing only. A module is a file name
-# up to its first hyphen: link.c, link-state.c, link-internal.h. Libraries stay in their layers too,
+# up to its first hyphen: link.c, link-state.c, link-internal.h; part_of has the others. Libraries stay in their layers too,
 # and base, model and wire do not log.
 
 BEGIN {
@@ -16,6 +16,7 @@ BEGIN {
 	allowed["daemon"] = " base model wire io daemon "
 	allowed["ctl"] = " base wire ctl "
 	plumbing = " curl-glue nlk "
+	part_of["conntrack"] = "fw"
 
 	home["jansson.h"] = " wire ctl "
 	home["ini.h"] = " wire "
@@ -42,7 +43,7 @@ function module(name) {
 	if (index(plumbing, " " name " "))
 		return name
 	sub(/-.*/, "", name)
-	return name
+	return name in part_of ? part_of[name] : name
 }
 
 FNR == 1 {
