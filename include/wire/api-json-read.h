@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * The status document as its reader sees it. Strict about the types of the keys it knows, blind to
+ * others, so that an older ipv6natctl understands a newer daemon. Strings belong to the document.
+ */
+#include "base/own.h"
+#include "base/vec.h"
+
+struct json_t;
+
+struct api_port {
+	const char *protocol;
+	const char *host_address;
+	const char *state; /* "" if the daemon does not say */
+	uint16_t host_port; /* 0: only the container's own port is opened */
+	uint16_t container_port;
+	uint64_t connections;
+};
+
+struct api_container {
+	const char *id, *name;
+	const char *address, *public; /* NULL: none */
+	VEC(struct api_port) ports;
+};
+
+struct api_text {
+	const char *text;
+};
+struct api_texts {
+	VEC_FIELDS(struct api_text);
+};
+
+struct api_network {
+	const char *id, *name, *bridge, *mode, *reason;
+	const char *uplink, *snat, *prefix; /* NULL: none */
+	struct api_texts subnets;
+	VEC(struct api_container) containers;
+};
+
+struct api_uplink {
+	const char *interface;
+	const char *mac; /* NULL: none */
+	bool up;
+	struct api_texts prefixes, addresses;
+};
+
+struct api_problem {
+	const char *code, *severity, *message, *cure;
+};
+
+struct api_status {
+	struct json_t *document;
+	const char *version, *state;
+	double uptime_s;
+	struct {
+		const char *host;
+		const char *version, *api, *last_sync; /* NULL: not known */
+		bool connected;
+		uint64_t events;
+	} docker;
+	struct {
+		const char *name;
+		uint64_t commits, repairs, elements;
+	} backend;
+	VEC(struct api_uplink) uplinks;
+	VEC(struct api_network) networks;
+	VEC(struct api_problem) problems;
+};
+
+/* 0, -EBADMSG (not such a document; where and why in error), or -ENOMEM. */
+int api_json_status_read(const char *text, size_t n, struct api_status *ret, char error[static 160]);
+void api_status_done(struct api_status *s);
+
+/* An api_json_error() document; malloc()ed strings. 0, -EBADMSG or -ENOMEM. */
+int api_json_error_read(const char *text, size_t n, char **ret_message, char **ret_cure);
