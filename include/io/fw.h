@@ -7,6 +7,7 @@
  */
 #include "base/changes.h"
 #include "base/links.h"
+#include "base/own.h"
 #include "base/ruleset.h"
 
 #include <sys/types.h>
@@ -14,6 +15,7 @@
 
 struct fw;
 
+/* They may read and commit, but not free the struct fw. */
 struct fw_callbacks {
 	/* Somebody else changed one of our tables; process may be "". Not called for our own commits. */
 	void (*on_foreign_change)(void *userdata, pid_t pid, const char *process);
@@ -26,7 +28,7 @@ struct fw_callbacks {
 
 /* What the kernel refused: the first offending change and the kernel's own words. */
 struct fw_refusal {
-	size_t change;     /* index into the changes */
+	size_t change;     /* index into the changes; their number, if not a certain one */
 	int error;         /* positive errno */
 	char message[160]; /* extack text, or "" */
 };
@@ -58,6 +60,6 @@ int fw_commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_re
 int fw_forget_flows(struct fw *fw, const struct ruleset_changes *changes, const struct links *local);
 
 /* The bridges that Docker's own IPv6 rules name (facts/docker.md section 14): table
- * "ip6 docker-bridges", or a rule in ip6 filter with "oifname BRIDGE". Appends to
- * links->docker_rules after clearing it. */
+ * "ip6 docker-bridges", or a rule in ip6 filter with "oifname BRIDGE". Replaces
+ * links->docker_rules; unchanged on failure. */
 int fw_read_docker_rules(struct fw *fw, struct links *links);

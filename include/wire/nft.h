@@ -28,10 +28,28 @@ int nft_batch_encode(const struct ruleset_changes *changes, uint32_t seq, bool o
 		     struct nft_batch *ret);
 void nft_batch_done(struct nft_batch *b);
 
-/* Decoders of one dumped message into *table; foreign kinds of objects set table->damaged.
- * Messages of other tables return 0 and change nothing. > 0: it was ours. -EBADMSG, -ENOMEM. */
+/*
+ * Decoders of one dumped message into *table; objects and flags that we never make set
+ * table->damaged. Messages of other tables return 0 and change nothing. > 0: it was ours.
+ * -EBADMSG, -ENOMEM. Order: table, chains, sets, then rules and elements, then finish.
+ */
 int nft_decode_table(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table);
 int nft_decode_chain(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table);
 int nft_decode_rule(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table);
 int nft_decode_set(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table);
 int nft_decode_elements(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table);
+/* After the last message: pairs starts and ends of intervals to prefixes, sorts the elements. */
+void nft_decode_finish(struct ruleset_table *table);
+
+/* A notification: which table a change was made in, or the end of a transaction. */
+struct nft_event {
+	bool commit;            /* NFT_MSG_NEWGEN: the fields of the second group are set */
+	uint8_t family;         /* NFPROTO_x */
+	char table[64];         /* cut if longer: ours and Docker's are not */
+	uint32_t portid;        /* the sender's netlink address */
+	/* Of a commit: */
+	uint32_t pid;
+	char process[16];       /* "" if unknown */
+};
+/* > 0: *ret is set. 0: of no interest. -EBADMSG. */
+int nft_decode_event(const struct nlmsghdr *h, struct nft_event *ret);

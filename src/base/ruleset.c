@@ -201,11 +201,31 @@ bool ruleset_element_same_value(const struct ruleset_element *a, const struct ru
 	       memcmp(a->data, b->data, sizeof(a->data)) == 0;
 }
 
+/* The kernel only keeps the types: it does not know a source from a destination address. */
+static bool same_type(enum ruleset_field a, enum ruleset_field b)
+{
+	static const enum ruleset_field canonical[_RULESET_FIELD_MAX] = {
+		[RULESET_IIFNAME] = RULESET_IIFNAME, [RULESET_OIFNAME] = RULESET_IIFNAME,
+		[RULESET_SADDR] = RULESET_DADDR,     [RULESET_DADDR] = RULESET_DADDR,
+		[RULESET_L4PROTO] = RULESET_L4PROTO, [RULESET_DPORT] = RULESET_DPORT,
+	};
+
+	return canonical[a] == canonical[b];
+}
+
+static bool same_types(const enum ruleset_field a[static RULESET_FIELDS],
+		       const enum ruleset_field b[static RULESET_FIELDS])
+{
+	for (size_t i = 0; i < RULESET_FIELDS; i++)
+		if (!same_type(a[i], b[i]))
+			return false;
+	return true;
+}
+
 bool ruleset_set_same_shape(const struct ruleset_set *a, const struct ruleset_set *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->kind == b->kind && a->interval == b->interval &&
-	       memcmp(a->key, b->key, sizeof(a->key)) == 0 &&
-	       memcmp(a->data, b->data, sizeof(a->data)) == 0;
+	       same_types(a->key, b->key) && same_types(a->data, b->data);
 }
 
 bool ruleset_chain_same_shape(const struct ruleset_chain *a, const struct ruleset_chain *b)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* What the parts of io/fw share: fw.c commits, fw-read.c reads, fw-monitor.c watches. */
+#include "io/conntrack.h"
+#include "io/fw.h"
+#include "io/nlk.h"
+#include "wire/nft.h"
+
+#define FW_REQUEST 512 /* room for any request of ours but a transaction */
+#define FW_DUMP_ATTEMPTS 10
+
+struct fw {
+	struct fw_callbacks callbacks;
+	void *userdata;
+	struct nlk command; /* requests and transactions, synchronous */
+	struct nlk monitor; /* notifications */
+	sd_event_source *monitor_source;
+	struct conntrack *conntrack;
+	bool ours_changed; /* by somebody else, in the transaction that is being notified */
+	bool others_changed;
+};
+
+int fw_monitor_start(struct fw *fw, sd_event *event);
+void fw_monitor_stop(struct fw *fw);
+
+/* Begins a request in a buffer of FW_REQUEST bytes. */
+struct nlmsghdr *fw_request_begin(void *buffer, uint16_t type, uint16_t flags, uint8_t family);
