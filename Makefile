@@ -43,7 +43,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$1' '$2')
 # ----------------------------------------------------------------- sources
 objects = $(patsubst src/%.c,$(B)/%.o,$(wildcard $(foreach l,$1,src/$l/*.c)))
 DAEMON_OBJS := $(call objects,$(LAYERS))
-CTL_OBJS := $(call objects,base wire ctl)
+CTL_OBJS := $(call objects,base ctl)
 # Tests link everything but the daemon's main(); those of pure layers link these layers alone,
 # so that the link proves their purity.
 TEST_OBJS := $(filter-out $(B)/daemon/main.o,$(DAEMON_OBJS))
@@ -62,9 +62,14 @@ $(B)/ipv6natd: $(DAEMON_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
-$(B)/ipv6natctl: $(CTL_OBJS)
+# From an archive, so that of wire only the part that the ctl speaks is linked.
+$(B)/wire.a: $(call objects,wire)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(B)/ipv6natctl: $(CTL_OBJS) $(B)/wire.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CTL_LIBS) -lmnl -lnftnl -linih
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CTL_LIBS)
 
 $(B)/%.o: src/%.c Makefile
 	$(call say,CC,$@)

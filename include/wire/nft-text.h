@@ -9,3 +9,7 @@
  * loaded script is recognised as ours. *ret is malloc()ed. 0 or -ENOMEM.
  */
 int nft_text_encode(const struct ruleset *r, char **ret);
+
+/* One element as it stands in the script, e.g. "tcp . 8080 : fd00::2 . 80", cut to size. */
+void nft_text_element(const struct ruleset_set *s, const struct ruleset_element *e, char *ret,
+		      size_t size);

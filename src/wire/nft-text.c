@@ -381,3 +381,16 @@ int nft_text_encode(const struct ruleset *r, char **ret)
 	*ret = steal_ptr(&text);
 	return 0;
 }
+
+void nft_text_element(const struct ruleset_set *s, const struct ruleset_element *e, char *ret,
+		      size_t size)
+{
+	FILE *f = fmemopen(ret, size, "w");
+
+	ret[0] = '\0';
+	if (!f)
+		return;
+	put_element(f, s, e);
+	(void)fclose(f); /* fails when the text is cut */
+	ret[size - 1] = '\0';
+}
