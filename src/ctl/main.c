@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/ctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_CONTROL "/run/ipv6nat/control.sock"
+
+void ctl_error(const char *cure, const char *format, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("ipv6natctl: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	if (cure && cure[0] != '\0')
+		fprintf(stderr, "  %s\n", cure);
+}
+
+static void print_help(void)
+{
+	puts("Usage: ipv6natctl [OPTIONS] COMMAND\n"
+	     "\n"
+	     "  status             the whole picture, what is wrong first\n"
+	     "  networks           networks with their mode, and why\n"
+	     "  ports              published ports and their connections\n"
+	     "  addresses          what is answered on the uplinks (not yet)\n"
+	     "  plan               the ruleset as applied, in nft syntax\n"
+	     "  check              diagnosis of this host (not yet)\n"
+	     "  monitor            follow changes as they happen (not yet)\n"
+	     "  sync               observe and reconcile now\n"
+	     "  reload             read the configuration again\n"
+	     "  import-ndppd FILE  print our configuration for an ndppd.conf (not yet)\n"
+	     "  version | help\n"
+	     "\n"
+	     "      --control PATH      the daemon's socket (" DEFAULT_CONTROL ")\n"
+	     "      --host [USER@]HOST  another host's daemon (not yet)\n"
+	     "  -o, --output COLUMNS    which columns, as NETWORK,MODE\n"
+	     "      --json              for programs\n"
+	     "      --no-legend         no headings\n"
+	     "      --no-color          no colours\n"
+	     "Exit status: 0 fine; 1 failed, or status has errors or warnings; 2 usage;\n"
+	     "3 no daemon behind the socket.");
+}
+
+static int usage_error(const char *format, ...) _printf_(1, 2);
+
+static int usage_error(const char *format, ...)
+{
+	va_list ap;
+
+	fputs("ipv6natctl: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputs("\n  see: ipv6natctl --help\n", stderr);
+	return CTL_USAGE;
+}
+
+static bool want_color(void)
+{
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0 &&
+	       !(no_color && no_color[0] != '\0');
+}
+
+enum {
+	OPTION_CONTROL = 0x100,
+	OPTION_HOST,
+	OPTION_JSON,
+	OPTION_NO_LEGEND,
+	OPTION_NO_COLOR,
+	OPTION_VERSION,
+};
+
+/* < 0: go on with *o and *ret_verb; else exit with this. */
+static int parse_options(int argc, char **argv, struct ctl_options *o, const char **ret_verb)
+{
+	static const struct option options[] = {
+		{ "control", required_argument, NULL, OPTION_CONTROL },
+		{ "host", required_argument, NULL, OPTION_HOST },
+		{ "output", required_argument, NULL, 'o' },
+		{ "json", no_argument, NULL, OPTION_JSON },
+		{ "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
+		{ "no-color", no_argument, NULL, OPTION_NO_COLOR },
+		{ "version", no_argument, NULL, OPTION_VERSION },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+		switch (c) {
+		case OPTION_CONTROL:
+			o->control = optarg;
+			break;
+		case OPTION_HOST:
+			o->host = optarg;
+			break;
+		case 'o':
+			o->columns = optarg;
+			break;
+		case OPTION_JSON:
+			o->json = true;
+			break;
+		case OPTION_NO_LEGEND:
+			o->no_legend = true;
+			break;
+		case OPTION_NO_COLOR:
+			o->color = false;
+			break;
+		case OPTION_VERSION:
+			*ret_verb = "version";
+			return -1;
+		case 'h':
+			*ret_verb = "help";
+			return -1;
+		default: /* getopt_long() has said what */
+			fputs("  see: ipv6natctl --help\n", stderr);
+			return CTL_USAGE;
+		}
+	}
+	*ret_verb = optind < argc ? argv[optind] : NULL;
+	return -1;
+}
+
+static int check_usage(const struct ctl_options *o, const struct ctl_verb *verb, int n_arguments)
+{
+	int expected = strcmp(verb->name, "import-ndppd") == 0;
+
+	if (n_arguments < expected)
+		return usage_error("%s: FILE is missing", verb->name);
+	if (n_arguments > expected)
+		return usage_error("%s: too many arguments", verb->name);
+	if (o->json && !verb->takes_json)
+		return usage_error("%s has no --json", verb->name);
+	if (o->columns && !verb->takes_columns)
+		return usage_error("%s has no columns to choose", verb->name);
+	if (o->control[0] == '\0')
+		return usage_error("--control needs a path");
+	if (o->host) {
+		ctl_error("run ipv6natctl there: ssh HOST ipv6natctl COMMAND",
+			  "--host is not available in this version");
+		return CTL_FAILED;
+	}
+	return CTL_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	struct ctl_options o = { .control = DEFAULT_CONTROL, .color = want_color() };
+	const struct ctl_verb *verb;
+	const char *name = NULL;
+	int r;
+
+	r = parse_options(argc, argv, &o, &name);
+	if (r >= 0)
+		return r;
+	if (!name)
+		return usage_error("which command?");
+	if (strcmp(name, "help") == 0) {
+		print_help();
+		return CTL_OK;
+	}
+	if (strcmp(name, "version") == 0) {
+		printf(o.json ? "{\"version\":\"%s\"}\n" : "ipv6natctl %s\n", IPV6NAT_VERSION);
+		return CTL_OK;
+	}
+	verb = ctl_verb_find(name);
+	if (!verb)
+		return usage_error("unknown command \"%s\"", name);
+	r = check_usage(&o, verb, argc - optind - 1);
+	return r != CTL_OK ? r : verb->run(&o);
+}
+
+int main(int argc, char **argv)
+{
+	int r;
+
+	(void)setlocale(LC_ALL, "");
+	r = run(argc, argv);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		ctl_error(NULL, "cannot write: %s", strerror(errno));
+		return r == CTL_OK ? CTL_FAILED : r;
+	}
+	return r;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void api_status_donep(struct api_status *s)
+{
+	api_status_done(s);
+}
+
+static void reply_donep(struct ctl_reply *r)
+{
+	ctl_reply_done(r);
+}
+
+static int get_status(const struct ctl_options *o, struct ctl_reply *reply, struct api_status *ret)
+{
+	char error[160];
+	int r = ctl_request(o, "GET", "/v1/status", reply);
+
+	if (r != CTL_OK)
+		return r;
+	if (api_json_status_read(reply->body, reply->n, ret, error) < 0) {
+		_cleanup_(freep) char *safe = ctl_escape(error, "");
+
+		ctl_error("are ipv6natctl and ipv6natd of the same version?",
+			  "the daemon's answer cannot be understood: %s", safe ? safe : "");
+		return CTL_FAILED;
+	}
+	return CTL_OK;
+}
+
+static int finish(int r)
+{
+	if (r == 0)
+		return CTL_OK;
+	if (r != -EINVAL) /* that one has been explained */
+		ctl_error(NULL, "cannot print: %s", strerror(-r));
+	return r == -EINVAL ? CTL_USAGE : CTL_FAILED;
+}
+
+static int verdict(const struct api_status *s)
+{
+	vec_foreach (p, &s->problems)
+		if (strcmp(p->severity, "notice") != 0)
+			return CTL_FAILED;
+	return CTL_OK;
+}
+
+static int run_status(const struct ctl_options *o)
+{
+	_cleanup_(api_status_donep) struct api_status s = { 0 };
+	_cleanup_(reply_donep) struct ctl_reply reply = { 0 };
+	bool any = false;
+	int r = get_status(o, &reply, &s);
+
+	if (r != CTL_OK)
+		return r;
+	if (o->json) {
+		puts(reply.body);
+		return verdict(&s);
+	}
+	ctl_show_summary(o, &s);
+	if (s.networks.n == 0) {
+		puts("No network with IPv6.");
+		return verdict(&s);
+	}
+	putchar('\n');
+	r = finish(ctl_show_networks(o, &s));
+	vec_foreach (n, &s.networks)
+		any = any || n->containers.n > 0;
+	if (r == CTL_OK && any) {
+		putchar('\n');
+		r = finish(ctl_show_containers(o, &s));
+	}
+	return r != CTL_OK ? r : verdict(&s);
+}
+
+static int run_table(const struct ctl_options *o,
+		     int (*show)(const struct ctl_options *o, const struct api_status *s))
+{
+	_cleanup_(api_status_donep) struct api_status s = { 0 };
+	_cleanup_(reply_donep) struct ctl_reply reply = { 0 };
+	int r = get_status(o, &reply, &s);
+
+	return r != CTL_OK ? r : finish(show(o, &s));
+}
+
+static int run_networks(const struct ctl_options *o)
+{
+	return run_table(o, ctl_show_networks);
+}
+
+static int run_ports(const struct ctl_options *o)
+{
+	return run_table(o, ctl_show_ports);
+}
+
+static int run_plan(const struct ctl_options *o)
+{
+	_cleanup_(reply_donep) struct ctl_reply reply = { 0 };
+	_cleanup_(freep) char *safe = NULL;
+	int r = ctl_request(o, "GET", "/v1/plan", &reply);
+
+	if (r != CTL_OK)
+		return r;
+	safe = ctl_escape(reply.body, "\n\t");
+	if (!safe)
+		return finish(-ENOMEM);
+	fputs(safe, stdout);
+	return CTL_OK;
+}
+
+static int run_post(const struct ctl_options *o, const char *path)
+{
+	_cleanup_(reply_donep) struct ctl_reply reply = { 0 };
+	int r = ctl_request(o, "POST", path, &reply);
+
+	if (r == CTL_OK && o->json)
+		puts(reply.body);
+	return r;
+}
+
+static int run_sync(const struct ctl_options *o)
+{
+	return run_post(o, "/v1/sync");
+}
+
+static int run_reload(const struct ctl_options *o)
+{
+	return run_post(o, "/v1/reload");
+}
+
+static int run_later(const struct ctl_options *o)
+{
+	(void)o;
+	ctl_error(NULL, "this command is not available in this version");
+	return CTL_FAILED;
+}
+
+static const struct ctl_verb verbs[] = {
+	{ "status", run_status, true, false },	{ "networks", run_networks, true, true },
+	{ "ports", run_ports, true, true },	{ "plan", run_plan, false, false },
+	{ "sync", run_sync, true, false },	{ "reload", run_reload, true, false },
+	{ "addresses", run_later, true, true }, { "check", run_later, true, false },
+	{ "monitor", run_later, true, false },	{ "import-ndppd", run_later, false, false },
+};
+
+const struct ctl_verb *ctl_verb_find(const char *name)
+{
+	for (size_t i = 0; i < N_ELEMENTS(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
