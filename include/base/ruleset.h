@@ -33,6 +33,7 @@ enum ruleset_field {
 	RULESET_DADDR,   /* 16 bytes */
 	RULESET_L4PROTO, /* 1 byte, padded to 4 */
 	RULESET_DPORT,   /* 2 bytes big endian, padded to 4 */
+	RULESET_SADDR32, /* the first 4 bytes of the source: loaded and looked up fastest */
 	_RULESET_FIELD_MAX,
 };
 #define RULESET_FIELDS 3
@@ -72,8 +73,10 @@ struct ruleset_set {
 	enum ruleset_field data[RULESET_FIELDS]; /* RULESET_MAP */
 	bool interval; /* one field, elements are prefixes that do not overlap */
 	bool counter;  /* each element counts (kernel >= 5.7; older ones ignore it) */
+	uint32_t size; /* most elements it may have; 0: any number. A bound allows a faster set */
 	VEC(struct ruleset_element) elements; /* sorted by key, then prefix_length */
 };
+/* Only a concatenation is padded. */
 size_t ruleset_key_size(const struct ruleset_set *s);
 size_t ruleset_data_size(const struct ruleset_set *s);
 

@@ -19,7 +19,7 @@ DEFINE_STRTAB(ruleset_verdict, enum ruleset_verdict, _RULESET_VERDICT_MAX, verdi
 static const size_t field_sizes[] = {
 	[RULESET_FIELD_NONE] = 0, [RULESET_IIFNAME] = 16, [RULESET_OIFNAME] = 16,
 	[RULESET_SADDR] = 16,     [RULESET_DADDR] = 16,   [RULESET_L4PROTO] = 4,
-	[RULESET_DPORT] = 4,
+	[RULESET_DPORT] = 4,      [RULESET_SADDR32] = 4,
 };
 static_assert(sizeof(field_sizes) / sizeof(field_sizes[0]) == _RULESET_FIELD_MAX,
 	      "every field has a size");
@@ -33,6 +33,10 @@ static size_t fields_size(const enum ruleset_field fields[static RULESET_FIELDS]
 {
 	size_t n = 0;
 
+	if (fields[1] == RULESET_FIELD_NONE && fields[0] == RULESET_DPORT)
+		return 2;
+	if (fields[1] == RULESET_FIELD_NONE && fields[0] == RULESET_L4PROTO)
+		return 1;
 	for (size_t i = 0; i < RULESET_FIELDS && fields[i] != RULESET_FIELD_NONE; i++)
 		n += ruleset_field_size(fields[i]);
 	return n;

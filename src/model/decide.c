@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "decide.h"
 
+#include "layout.h"
+
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -208,8 +210,13 @@ static int decide_auto(struct context *c, struct net *net)
 
 static int decide_mode(struct context *c, struct net *net)
 {
-	int r = decide_by_wish(c, net);
+	int r;
 
+	vec_foreach (subnet, &net->facts->subnets)
+		if (subnet->prefix.length < LAYOUT_WIDEST_SUBNET)
+			return decided(net, NET_MODE_OFF, "a subnet wider than /%d is not supported",
+				       LAYOUT_WIDEST_SUBNET);
+	r = decide_by_wish(c, net);
 	return r ? r : decide_auto(c, net);
 }
 

@@ -28,9 +28,9 @@ static struct ruleset_expr ct_state(uint32_t bits)
 	return (struct ruleset_expr){ .kind = RULESET_MATCH_CT_STATE, .value = bits };
 }
 
-static struct ruleset_expr ct_dnat(void)
+static struct ruleset_expr ct_status(uint32_t bits)
 {
-	return (struct ruleset_expr){ .kind = RULESET_MATCH_CT_STATUS, .value = IPS_DST_NAT };
+	return (struct ruleset_expr){ .kind = RULESET_MATCH_CT_STATUS, .value = bits };
 }
 
 static struct ruleset_expr is_local(enum ruleset_field f)
@@ -206,8 +206,11 @@ static void layout_sets(struct builder *b)
 	set(b, SET_HOST_ADDRESS, RULESET_VERDICT_MAP, RULESET_DADDR, 0, 0);
 	publish_map(b, SET_PUBLISH_ADDRESS, RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT);
 	publish_map(b, SET_PUBLISH_ANY, RULESET_L4PROTO, RULESET_DPORT, 0);
+	set(b, SET_PUBLISHED, RULESET_SET, RULESET_DPORT, 0, 0);
+	set(b, SET_INSIDE, RULESET_SET, RULESET_SADDR32, 0, 0)->size = LAYOUT_INSIDE_MAX;
 	set(b, SET_PROXIED, RULESET_SET, RULESET_IIFNAME, 0, 0);
 	set(b, SET_SOURCE, RULESET_VERDICT_MAP, RULESET_SADDR, 0, 0)->interval = true;
+	set(b, SET_OWN, RULESET_SET, RULESET_SADDR, 0, 0);
 	set(b, SET_TO, RULESET_VERDICT_MAP, RULESET_OIFNAME, 0, 0);
 	set(b, SET_INTERNAL, RULESET_SET, RULESET_IIFNAME, 0, 0);
 	set(b, SET_BRIDGES, RULESET_SET, RULESET_IIFNAME, 0, 0);
@@ -219,20 +222,22 @@ static void layout_sets(struct builder *b)
 /*
  * To this host: translate. The addresses known to be local are one hash lookup away. The fib
  * answers for all others, so that an address that came a moment ago, or while nobody kept the
- * map, publishes as well.
+ * map, publishes as well; what leaves a container for elsewhere is spared that by its port.
  */
 static void layout_destination(struct builder *b, const char *name, enum ruleset_hook hook)
 {
 	base_chain(b, name, true, hook, PRIORITY_DNAT);
 	rule(b, vmap(SET_HOST_ADDRESS, RULESET_DADDR));
-	rule(b, is_local(RULESET_DADDR), go_to("publish_to_unknown"));
+	rule(b, in_set(SET_PUBLISHED, RULESET_DPORT, 0, 0), is_local(RULESET_DADDR),
+	     go_to("publish_to_unknown"));
 }
 
 /* Link-local clients stay with docker-proxy: their packets cannot be forwarded. */
 static void layout_publish_guards(struct builder *b)
 {
 	rule(b, in_prefix(RULESET_SADDR, link_local), verdict(RULESET_RETURN));
-	rule(b, in_set(SET_PROXIED, RULESET_IIFNAME, 0, 0), verdict(RULESET_RETURN));
+	rule(b, in_set(SET_INSIDE, RULESET_SADDR32, 0, 0), in_set(SET_PROXIED, RULESET_IIFNAME, 0, 0),
+	     verdict(RULESET_RETURN));
 }
 
 static void layout_publish(struct builder *b)
@@ -254,18 +259,20 @@ static void layout_publish(struct builder *b)
 
 /*
  * Isolation is decided where a packet enters a network: whatever comes from another network or
- * from outside is treated alike. Translated traffic passes first, so it passes ICC off too.
+ * from outside is treated alike. Translated traffic passes first, so it passes ICC off too; a
+ * source is translated only after this hook, so that the first packet of no connection passes by
+ * it. Internal networks need no word here: nothing is translated from there (SET_PROXIED) or to there.
  */
 static void layout_forward(struct builder *b)
 {
 	base_chain(b, "forward", false, RULESET_HOOK_FORWARD, PRIORITY_FILTER);
+	rule(b, ct_status(IPS_SRC_NAT | IPS_DST_NAT), verdict(RULESET_ACCEPT));
 	rule(b, ct_state(CT_ESTABLISHED | CT_RELATED), verdict(RULESET_ACCEPT));
 	rule(b, vmap(SET_TO, RULESET_OIFNAME));
 	rule(b, in_set(SET_INTERNAL, RULESET_IIFNAME, 0, 0), verdict(RULESET_DROP));
 
 	for (int open = 0; open < 2; open++) {
 		chain(b, open ? CHAIN_TO_OPEN : CHAIN_TO_CLOSED);
-		rule(b, ct_dnat(), verdict(RULESET_ACCEPT));
 		rule(b, in_set(SET_ALLOWED, RULESET_IIFNAME, RULESET_OIFNAME, 0),
 		     verdict(RULESET_ACCEPT));
 		rule(b, in_set(SET_OPEN, RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT),
@@ -294,9 +301,12 @@ int layout_ip6(struct ruleset_table *t)
 	layout_publish(&b);
 	layout_forward(&b);
 
-	/* Keyed by source address: iifname never matches in postrouting below kernel 5.7. */
+	/*
+	 * Keyed by source address: iifname never matches in postrouting below kernel 5.7. Looking at
+	 * its first bits spares what comes from outside the costlier lookup of intervals.
+	 */
 	base_chain(&b, "postrouting", true, RULESET_HOOK_POSTROUTING, PRIORITY_SNAT);
-	rule(&b, vmap(SET_SOURCE, RULESET_SADDR));
+	rule(&b, in_set(SET_INSIDE, RULESET_SADDR32, 0, 0), vmap(SET_SOURCE, RULESET_SADDR));
 	return b.error;
 }
 
@@ -306,9 +316,9 @@ int layout_source_chain(struct ruleset_table *t, const struct layout_source *s)
 
 	chain(&b, s->chain);
 	/* This host's own connections, from the bridge's address, are nobody's to translate. */
-	rule(&b, is_local(RULESET_SADDR), verdict(RULESET_RETURN));
+	rule(&b, in_set(SET_OWN, RULESET_SADDR, 0, 0), verdict(RULESET_RETURN));
 	/* To a published port of the own network: the answer has to come back this way. */
-	rule(&b, out_on(s->bridge), ct_dnat(), masquerade());
+	rule(&b, ct_status(IPS_DST_NAT), out_on(s->bridge), masquerade());
 	if (s->masquerade) {
 		rule(&b, in_set(SET_BRIDGES, RULESET_OIFNAME, 0, 0), verdict(RULESET_RETURN));
 		if (inet_is_zero(&s->snat))
@@ -331,7 +341,7 @@ int layout_bridge(struct ruleset_table *t)
 	t->present = true;
 	set(&b, SET_ISOLATED, RULESET_SET, RULESET_IIFNAME, 0, 0);
 	base_chain(&b, "forward", false, RULESET_HOOK_FORWARD, PRIORITY_BRIDGE_FILTER);
-	rule(&b, ct_dnat(), verdict(RULESET_ACCEPT));
+	rule(&b, ct_status(IPS_DST_NAT), verdict(RULESET_ACCEPT));
 	rule(&b, in_set(SET_ISOLATED, RULESET_IIFNAME, 0, 0),
 	     in_set(SET_ISOLATED, RULESET_OIFNAME, 0, 0),
 	     (struct ruleset_expr){ .kind = RULESET_MATCH_ETHER_IP6 }, verdict(RULESET_DROP));

@@ -10,15 +10,22 @@
 #define SET_HOST_ADDRESS "host_address" /* addresses of this host -> publish chain */
 #define SET_PUBLISH_ADDRESS "publish_address" /* address . protocol . port -> address . port */
 #define SET_PUBLISH_ANY "publish_any"         /* protocol . port -> address . port */
-#define SET_PROXIED "proxied"   /* bridges whose own containers are left to docker-proxy */
+#define SET_PUBLISHED "published" /* every port number in the two maps */
+#define SET_INSIDE "inside"       /* the first 32 bits of every subnet of ours */
+#define SET_PROXIED "proxied"   /* bridges from which nothing is translated: see needs_proxy() */
 #define SET_SOURCE "source"     /* subnet -> the network's source chain */
 #define SET_TO "to"             /* bridge -> what may enter it */
 #define SET_INTERNAL "internal" /* bridges that nothing leaves */
 #define SET_BRIDGES "bridges"   /* bridges that we answer for */
 #define SET_ALLOWED "allowed"   /* in . out interface: same bridge with ICC, trusted interfaces */
 #define SET_OPEN "open"         /* container address . protocol . container port */
+#define SET_OWN "own" /* addresses of this host inside subnets of ours */
 #define SET_LIVE "live"         /* container addresses that may be pinged */
 #define SET_ISOLATED "isolated_ports" /* bridge ports of containers with ICC off */
+
+/* First 32 bits of subnets; wider subnets take several, but none wider than this. */
+#define LAYOUT_INSIDE_MAX 1024
+#define LAYOUT_WIDEST_SUBNET 24
 
 /* Verdict chains of SET_TO and SET_HOST_ADDRESS. */
 #define CHAIN_TO_CLOSED "to_closed"

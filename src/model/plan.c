@@ -6,6 +6,7 @@
 #include "publish.h"
 #include "sysctl.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 
 struct context {
@@ -71,6 +72,17 @@ static int put_address_chain(struct ruleset_table *t, const char *set, const str
 	return put_prefix_chain(t, set, &(struct inet_prefix){ *a, 0 }, chain);
 }
 
+static int put_address(struct ruleset_table *t, const char *set, const struct in6_addr *a)
+{
+	struct ruleset_element *e = layout_element(t, set);
+	size_t offset = 0;
+
+	if (!e)
+		return -ENOMEM;
+	ruleset_put_address(e->key, &offset, a);
+	return 0;
+}
+
 static int put_allowed(struct ruleset_table *t, const char *in, const char *out)
 {
 	struct ruleset_element *e = layout_element(t, SET_ALLOWED);
@@ -108,6 +120,12 @@ static int put_mapping(struct context *c, const struct mapping *m)
 	memcpy(e->key, key, sizeof(e->key));
 	ruleset_put_address(e->data, &offset, &m->address);
 	ruleset_put_port(e->data, &offset, m->port.container_port);
+
+	e = layout_element(ip6(c), SET_PUBLISHED);
+	if (!e)
+		return -ENOMEM;
+	offset = 0;
+	ruleset_put_port(e->key, &offset, m->port.host_port);
 	return 0;
 }
 
@@ -135,6 +153,24 @@ static const char *source_chain(const struct net *n, char buffer[static RULESET_
 
 	snprintf(buffer, RULESET_NAME, "from_%.16s", plain ? n->bridge : n->facts->id);
 	return buffer;
+}
+
+/* A subnet wider than /32 covers several values of its first 32 bits. */
+static int plan_inside(struct context *c, const struct inet_prefix *subnet)
+{
+	unsigned n = subnet->length < 32 ? 1U << (32 - subnet->length) : 1;
+	uint32_t first;
+
+	memcpy(&first, &subnet->address, sizeof(first));
+	for (unsigned i = 0; i < n; i++) {
+		struct ruleset_element *e = layout_element(ip6(c), SET_INSIDE);
+		uint32_t bits = htonl(ntohl(first) + i);
+
+		if (!e)
+			return -ENOMEM;
+		memcpy(e->key, &bits, sizeof(bits));
+	}
+	return 0;
 }
 
 static int plan_source(struct context *c, const struct net *n)
@@ -200,13 +236,15 @@ static int plan_network(struct context *c, const struct net *n)
 		r = put_name(ip6(c), SET_BRIDGES, n->bridge);
 	if (r == 0 && n->mode == NET_MODE_INTERNAL)
 		r = put_name(ip6(c), SET_INTERNAL, n->bridge);
+	for (size_t i = 0; i < n->facts->subnets.n && r == 0; i++)
+		r = plan_inside(c, &n->facts->subnets.items[i].prefix);
 	if (r == 0 && n->icc)
 		r = put_allowed(ip6(c), n->bridge, n->bridge);
 	for (size_t i = 0; i < n->trusted.n && r == 0; i++)
 		r = put_allowed(ip6(c), n->trusted.items[i].text, n->bridge);
 	if (r == 0 && !n->icc)
 		r = plan_isolated_ports(c, n);
-	if (r == 0 && net_publishes(n) && needs_proxy(c, n))
+	if (r == 0 && (n->mode == NET_MODE_INTERNAL || needs_proxy(c, n)))
 		r = put_name(ip6(c), SET_PROXIED, n->bridge);
 	return r ? r : plan_source(c, n);
 }
@@ -218,6 +256,15 @@ static bool has_address_binding(const struct context *c, const struct in6_addr *
 	vec_foreach (m, &c->mappings)
 		if (m->port.host_port != 0 && inet_equal(&m->port.host_address, a))
 			return true;
+	return false;
+}
+
+static bool is_inside(const struct context *c, const struct in6_addr *a)
+{
+	vec_foreach (n, &c->nets)
+		vec_foreach (subnet, &n->facts->subnets)
+			if (inet_prefix_contains(&subnet->prefix, a))
+				return true;
 	return false;
 }
 
@@ -234,6 +281,8 @@ static int plan_host_addresses(struct context *c)
 					      has_address_binding(c, &a->address) ?
 						      CHAIN_PUBLISH_ADDRESS :
 						      CHAIN_PUBLISH_ANY);
+			if (r == 0 && is_inside(c, &a->address))
+				r = put_address(ip6(c), SET_OWN, &a->address);
 			if (r < 0)
 				return r;
 		}
@@ -400,15 +449,9 @@ static int plan_firewall(struct context *c)
 	}
 	for (size_t i = 0; i < c->presences.n && r == 0; i++) {
 		const struct presence *p = &c->presences.items[i];
-		struct ruleset_element *e;
-		size_t offset = 0;
 
-		if (p->net->mode != NET_MODE_PROXY && p->net->mode != NET_MODE_ROUTED)
-			continue;
-		e = layout_element(ip6(c), SET_LIVE);
-		if (!e)
-			return -ENOMEM;
-		ruleset_put_address(e->key, &offset, &p->address);
+		if (p->net->mode == NET_MODE_PROXY || p->net->mode == NET_MODE_ROUTED)
+			r = put_address(ip6(c), SET_LIVE, &p->address);
 	}
 	return r ? r : plan_host_addresses(c);
 }

@@ -147,24 +147,48 @@ static void put_chain(struct nlmsghdr *h, const struct ruleset_chain *c, bool ad
 }
 
 /* One item: type, length, a number in this machine's order. */
-static void put_byteorder(uint8_t *udata, size_t *length, uint8_t type, uint32_t order)
+static void put_item(uint8_t *udata, size_t *length, uint8_t type, uint32_t value)
 {
 	udata[(*length)++] = type;
-	udata[(*length)++] = sizeof(order);
-	memcpy(udata + *length, &order, sizeof(order));
-	*length += sizeof(order);
+	udata[(*length)++] = sizeof(value);
+	memcpy(udata + *length, &value, sizeof(value));
+	*length += sizeof(value);
+}
+
+/*
+ * What nft 1.0.6 notes for "typeof @nh,64,32": a set of raw bytes has no type that it could be
+ * declared with, and a listing without this note could not be loaded again.
+ */
+static void put_typeof_saddr32(uint8_t *udata, size_t *length)
+{
+	enum { KEY_TYPEOF = 3, EXPR = 0, DATA = 1, EXPR_PAYLOAD = 7,
+	       DESC = 0, TYPE = 1, BASE = 2, OFFSET = 3, LEN = 4, BASE_NETWORK = 2 };
+	static const struct {
+		uint8_t type;
+		uint32_t value; /* bits */
+	} data[] = { { DESC, 0 }, { TYPE, 0 }, { BASE, BASE_NETWORK }, { OFFSET, 64 }, { LEN, 32 } };
+
+	udata[(*length)++] = KEY_TYPEOF;
+	udata[(*length)++] = 6 + 2 + N_ELEMENTS(data) * 6;
+	put_item(udata, length, EXPR, EXPR_PAYLOAD);
+	udata[(*length)++] = DATA;
+	udata[(*length)++] = N_ELEMENTS(data) * 6;
+	for (size_t i = 0; i < N_ELEMENTS(data); i++)
+		put_item(udata, length, data[i].type, data[i].value);
 }
 
 static void put_set_userdata(struct nlmsghdr *h, const struct ruleset_set *s)
 {
 	bool name = s->key[0] == RULESET_IIFNAME || s->key[0] == RULESET_OIFNAME;
-	uint8_t udata[16];
+	uint8_t udata[64];
 	size_t length = 0;
 
-	put_byteorder(udata, &length, UDATA_SET_KEYBYTEORDER,
+	put_item(udata, &length, UDATA_SET_KEYBYTEORDER,
 		      name ? BYTEORDER_HOST : BYTEORDER_BIG_ENDIAN);
 	if (s->kind == RULESET_MAP)
-		put_byteorder(udata, &length, UDATA_SET_DATABYTEORDER, BYTEORDER_BIG_ENDIAN);
+		put_item(udata, &length, UDATA_SET_DATABYTEORDER, BYTEORDER_BIG_ENDIAN);
+	if (s->key[0] == RULESET_SADDR32)
+		put_typeof_saddr32(udata, &length);
 	mnl_attr_put(h, NFTA_SET_USERDATA, length, udata);
 }
 
@@ -189,6 +213,12 @@ static void put_set(struct nlmsghdr *h, const struct ruleset_set *s, bool add)
 	} else if (s->kind == RULESET_VERDICT_MAP) {
 		put_be32(h, NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
 		put_be32(h, NFTA_SET_DATA_LEN, 0);
+	}
+	if (s->size > 0) {
+		struct nlattr *desc = mnl_attr_nest_start(h, NFTA_SET_DESC);
+
+		put_be32(h, NFTA_SET_DESC_SIZE, s->size);
+		mnl_attr_nest_end(h, desc);
 	}
 	put_set_userdata(h, s);
 	if (s->counter)

@@ -105,6 +105,9 @@ static void load_field(struct builder *b, enum ruleset_field f, size_t offset)
 	case RULESET_DPORT:
 		load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, offset);
 		break;
+	case RULESET_SADDR32:
+		load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, IP6_SADDR_OFFSET, 4, offset);
+		break;
 	case RULESET_FIELD_NONE:
 	case _RULESET_FIELD_MAX:
 		break;
@@ -173,6 +176,7 @@ static void match_name(struct builder *b, const struct ruleset_expr *x)
 static void match_prefix(struct builder *b, const struct ruleset_expr *x)
 {
 	uint8_t length = x->prefix.length;
+	size_t size = length > 0 && length <= 32 ? 4 : sizeof(struct in6_addr);
 	struct in6_addr bits;
 
 	if (length > 0 && length % 8 == 0) {
@@ -182,9 +186,10 @@ static void match_prefix(struct builder *b, const struct ruleset_expr *x)
 	}
 	memset(&bits, 0xff, sizeof(bits));
 	inet_mask(&bits, length);
-	load_field(b, x->fields[0], 0);
-	mask(b, &bits, sizeof(bits));
-	compare(b, x->invert, &x->prefix.address, sizeof(x->prefix.address));
+	/* Four bytes are loaded, masked and compared by the kernel's fast expressions. */
+	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, address_offset(x->fields[0]), size, 0);
+	mask(b, &bits, size);
+	compare(b, x->invert, &x->prefix.address, size);
 }
 
 /* Any of the bits: "not zero after masking"; inverted: none of them. Host order, both of them. */

@@ -60,6 +60,7 @@ static const struct {
 	[RULESET_DADDR] = { "ip6 daddr", "ipv6_addr" },
 	[RULESET_L4PROTO] = { "meta l4proto", "inet_proto" },
 	[RULESET_DPORT] = { "th dport", "inet_service" },
+	[RULESET_SADDR32] = { "@nh,64,32", "@nh,64,32" },
 };
 static_assert(N_ELEMENTS(field_names) == _RULESET_FIELD_MAX, "every field has a name");
 
@@ -123,6 +124,9 @@ static void put_field(FILE *f, enum ruleset_field field, const uint8_t *bytes)
 	case RULESET_DPORT:
 		fprintf(f, "%u", (unsigned)bytes[0] << 8 | bytes[1]);
 		break;
+	case RULESET_SADDR32:
+		fprintf(f, "0x%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2], bytes[3]);
+		break;
 	case RULESET_FIELD_NONE:
 	case _RULESET_FIELD_MAX:
 		break;
@@ -185,7 +189,8 @@ static void put_element(FILE *f, const struct ruleset_set *s, const struct rules
 
 static void put_set(FILE *f, const struct ruleset_set *s)
 {
-	fprintf(f, "\t%s %s {\n\t\ttype ", s->kind == RULESET_SET ? "set" : "map", s->name);
+	fprintf(f, "\t%s %s {\n\t\t%s ", s->kind == RULESET_SET ? "set" : "map", s->name,
+		s->key[0] == RULESET_SADDR32 ? "typeof" : "type");
 	put_types(f, s->key);
 	if (s->kind == RULESET_MAP) {
 		fputs(" : ", f);
@@ -194,6 +199,8 @@ static void put_set(FILE *f, const struct ruleset_set *s)
 	if (s->kind == RULESET_VERDICT_MAP)
 		fputs(" : verdict", f);
 	fputc('\n', f);
+	if (s->size > 0)
+		fprintf(f, "\t\tsize %u\n", s->size);
 	if (s->interval)
 		fputs("\t\tflags interval\n", f);
 	if (s->counter)

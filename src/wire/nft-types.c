@@ -12,6 +12,7 @@ static const uint8_t field_types[] = {
 	[RULESET_DADDR] = 8,
 	[RULESET_L4PROTO] = 12, /* inet_proto */
 	[RULESET_DPORT] = 13,	/* inet_service */
+	[RULESET_SADDR32] = 4,	/* integer */
 };
 static_assert(sizeof(field_types) == _RULESET_FIELD_MAX, "every field has a type");
 
@@ -32,7 +33,8 @@ uint32_t nft_type_of_fields(const enum ruleset_field fields[static RULESET_FIELD
 static enum ruleset_field canonical_field(uint32_t type)
 {
 	static const enum ruleset_field canonical[] = {RULESET_DADDR, RULESET_IIFNAME,
-						       RULESET_L4PROTO, RULESET_DPORT};
+						       RULESET_L4PROTO, RULESET_DPORT,
+						       RULESET_SADDR32};
 
 	for (size_t i = 0; i < sizeof(canonical) / sizeof(canonical[0]); i++)
 		if (field_types[canonical[i]] == type)
