@@ -250,7 +250,7 @@ static bool is_nexthop_of(const struct link_route *known, const struct rtnl_rout
  */
 static bool replaces_known(const struct link_state *s, const struct rtnl_route *route)
 {
-	vec_foreach(known, &s->routes)
+	vec_foreach (known, &s->routes)
 		if (known->table == route->table && known->metric == route->metric &&
 		    inet_prefix_compare(&known->destination, &route->destination) == 0 &&
 		    inet_prefix_compare(&known->source, &route->source) == 0 &&
@@ -399,7 +399,7 @@ int link_state_settle(struct link_state *s)
 
 	if (!s->unsettled)
 		return 0;
-	vec_foreach(link, &s->links.links) {
+	vec_foreach (link, &s->links.links) {
 		size_t first;
 
 		/* Routes of links that nobody told us about are possible between two messages. */

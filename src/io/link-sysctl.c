@@ -104,7 +104,7 @@ int link_sysctl_complete(struct links *l)
 {
 	int changed = 0;
 
-	vec_foreach(link, &l->links) {
+	vec_foreach (link, &l->links) {
 		bool wanted = link->default_route || link->is_bridge;
 
 		if (wanted != (link->forwarding >= 0) ||
@@ -143,7 +143,7 @@ int link_sysctl_read(struct links *l)
 		l->sysctl_writable = writable;
 		changed = 1;
 	}
-	vec_foreach(link, &l->links)
+	vec_foreach (link, &l->links)
 		changed |= read_link(link);
 	return changed;
 }

@@ -64,11 +64,15 @@ static int open_monitor(void)
 		RTNLGRP_IPV6_ROUTE,
 		RTNLGRP_IPV6_NETCONF,
 	};
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK };
 	_cleanup_(closep) int fd = open_netlink(SOCK_NONBLOCK);
 	const int bytes = RECEIVE_BUFFER_BYTES;
 
 	if (fd < 0)
 		return fd;
+	/* Without an address of its own a socket hears nothing, whatever groups it is in. */
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
 	/* Without CAP_NET_ADMIN in the initial user namespace the limit of net.core.rmem_max holds. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
@@ -125,26 +129,66 @@ static int open_dump(void)
 	return steal_fd(&fd);
 }
 
-static int request_dump(int fd, uint16_t type, uint32_t sequence)
+enum dump_kind {
+	DUMP_LINKS,
+	DUMP_BRIDGES,
+	DUMP_ADDRESSES,
+	DUMP_ROUTES,
+};
+
+static void put_link_request(struct nlmsghdr *header, const char *kind)
+{
+	struct nlattr *linkinfo;
+
+	header->nlmsg_type = RTM_GETLINK;
+	(void)mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
+	mnl_attr_put_u32(header, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	if (kind) {
+		linkinfo = mnl_attr_nest_start(header, IFLA_LINKINFO);
+		mnl_attr_put_strz(header, IFLA_INFO_KIND, kind);
+		mnl_attr_nest_end(header, linkinfo);
+	}
+}
+
+static void put_address_request(struct nlmsghdr *header)
+{
+	struct ifaddrmsg *info;
+
+	header->nlmsg_type = RTM_GETADDR;
+	info = mnl_nlmsg_put_extra_header(header, sizeof(*info));
+	info->ifa_family = AF_INET6;
+}
+
+static void put_route_request(struct nlmsghdr *header)
+{
+	struct rtmsg *info;
+
+	header->nlmsg_type = RTM_GETROUTE;
+	info = mnl_nlmsg_put_extra_header(header, sizeof(*info));
+	info->rtm_family = AF_INET6;
+	info->rtm_type = RTN_UNICAST;
+}
+
+static int request_dump(int fd, enum dump_kind kind, uint32_t sequence)
 {
 	uint8_t buffer[128] = {};
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
 
-	header->nlmsg_type = type;
 	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	header->nlmsg_seq = sequence;
-	if (type == RTM_GETLINK) {
-		(void)mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
-		mnl_attr_put_u32(header, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	} else if (type == RTM_GETADDR) {
-		struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(header, sizeof(*info));
-
-		info->ifa_family = AF_INET6;
-	} else {
-		struct rtmsg *info = mnl_nlmsg_put_extra_header(header, sizeof(*info));
-
-		info->rtm_family = AF_INET6;
-		info->rtm_type = RTN_UNICAST;
+	switch (kind) {
+	case DUMP_LINKS:
+		put_link_request(header, NULL);
+		break;
+	case DUMP_BRIDGES:
+		put_link_request(header, "bridge");
+		break;
+	case DUMP_ADDRESSES:
+		put_address_request(header);
+		break;
+	case DUMP_ROUTES:
+		put_route_request(header);
+		break;
 	}
 	return send(fd, buffer, header->nlmsg_len, 0) < 0 ? -errno : 0;
 }
@@ -171,11 +215,11 @@ static int apply_bytes(struct link_state *state, const struct nlmsghdr *header)
 }
 
 /* Adds one kind of object to *state. > 0: it changed meanwhile, the dump may lack something. */
-static int dump(int fd, uint8_t *buffer, uint16_t type, struct link_state *state)
+static int dump(int fd, uint8_t *buffer, enum dump_kind kind, struct link_state *state)
 {
-	const uint32_t sequence = type;
+	const uint32_t sequence = 1 + (uint32_t)kind;
 	bool interrupted = false;
-	int r = request_dump(fd, type, sequence);
+	int r = request_dump(fd, kind, sequence);
 
 	while (r >= 0) {
 		ssize_t length = receive(fd, buffer);
@@ -202,15 +246,15 @@ static int dump(int fd, uint8_t *buffer, uint16_t type, struct link_state *state
 
 static int dump_all(uint8_t *buffer, struct link_state *ret)
 {
-	static const uint16_t types[] = { RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE };
+	static const enum dump_kind kinds[] = { DUMP_LINKS, DUMP_ADDRESSES, DUMP_ROUTES };
 	_cleanup_(closep) int fd = open_dump();
 	_cleanup_(link_state_donep) struct link_state state = {};
 	int interrupted = 0, r;
 
 	if (fd < 0)
 		return fd;
-	for (size_t i = 0; i < N_ELEMENTS(types); i++) {
-		r = dump(fd, buffer, types[i], &state);
+	for (size_t i = 0; i < N_ELEMENTS(kinds); i++) {
+		r = dump(fd, buffer, kinds[i], &state);
 		if (r < 0)
 			return r;
 		interrupted |= r;
@@ -222,6 +266,29 @@ static int dump_all(uint8_t *buffer, struct link_state *ret)
 	*ret = state;
 	state = (struct link_state){};
 	return interrupted;
+}
+
+/* The bridges' own nf_call_ip6tables: RTM_NEWLINK comes for many changes, but not for this. */
+static int dump_bridge_settings(struct link_monitor *m)
+{
+	_cleanup_(closep) int fd = open_dump();
+	_cleanup_(link_state_donep) struct link_state fresh = {};
+	int changed = 0, r;
+
+	if (fd < 0)
+		return fd;
+	r = dump(fd, m->buffer, DUMP_BRIDGES, &fresh);
+	if (r < 0)
+		return r;
+	vec_foreach (bridge, &fresh.links.links) {
+		struct link *link = links_find(&m->state.links, bridge->ifindex);
+
+		if (!link || link->nf_call_ip6tables == bridge->nf_call_ip6tables)
+			continue;
+		link->nf_call_ip6tables = bridge->nf_call_ip6tables;
+		changed = 1;
+	}
+	return changed;
 }
 
 /* ------------------------------------------------------------------ monitor */
@@ -243,6 +310,9 @@ static void resync_at(struct link_monitor *m, uint64_t when_us)
 	if (r < 0)
 		log_error_errno(r, "rtnetlink: cannot arm the timer for the next dump: %m");
 	m->waiting = r >= 0;
+	/* Until then nothing is to be learnt from the rest of a flood. */
+	if (m->waiting && m->lost)
+		(void)sd_event_source_set_enabled(m->io, SD_EVENT_OFF);
 }
 
 static void note_loss(struct link_monitor *m)
@@ -281,6 +351,7 @@ static int resync(struct link_monitor *m)
 	int r = 1;
 
 	m->last_resync_us = now_us(m);
+	(void)sd_event_source_set_enabled(m->io, SD_EVENT_ON);
 	if (!empty_queue(m)) {
 		resync_at(m, m->last_resync_us + RESYNC_INTERVAL_US);
 		return -EAGAIN;
@@ -464,7 +535,14 @@ struct links *link_monitor_links(struct link_monitor *m)
 
 int link_read_sysctls(struct link_monitor *m)
 {
-	return link_sysctl_read(&m->state.links);
+	int changed = dump_bridge_settings(m);
+
+	if (changed < 0) {
+		log_warning_errno(changed, "rtnetlink: cannot read settings of bridges, "
+					   "going on with those of before: %m");
+		changed = 0;
+	}
+	return link_sysctl_read(&m->state.links) | changed;
 }
 
 int link_monitor_set_receive_buffer(struct link_monitor *m, int bytes)
