@@ -29,9 +29,9 @@ struct http_server_config {
 	const char *group; /* who may read; the socket is root's alone if it does not exist */
 	const struct http_route *routes; /* not copied */
 	size_t n_routes;
-	unsigned max_clients;       /* 0: 64; more wait in the kernel's backlog */
-	unsigned idle_timeout_s;    /* 0: 10; does not count while an answer is being made */
-	size_t max_body;            /* 0: 4096 bytes */
+	unsigned max_clients;    /* 0: 64; more wait in the kernel's backlog */
+	unsigned idle_timeout_s; /* 0: 10; does not count while an answer is being made */
+	size_t max_body;         /* 0: 4096 bytes */
 };
 
 /*

@@ -7,12 +7,14 @@
 #include "base/own.h"
 #include "base/vec.h"
 
+#define API_ERROR_TEXT 256
+
 struct json_t;
 
 struct api_port {
 	const char *protocol;
 	const char *host_address;
-	const char *state; /* "" if the daemon does not say */
+	const char *state;  /* "" if the daemon does not say */
 	uint16_t host_port; /* 0: only the container's own port is opened */
 	uint16_t container_port;
 	uint64_t connections;
@@ -69,7 +71,8 @@ struct api_status {
 };
 
 /* 0, -EBADMSG (not such a document; where and why in error), or -ENOMEM. */
-int api_json_status_read(const char *text, size_t n, struct api_status *ret, char error[static 160]);
+int api_json_status_read(const char *text, size_t n, struct api_status *ret,
+			 char error[static API_ERROR_TEXT]);
 void api_status_done(struct api_status *s);
 
 /* An api_json_error() document; malloc()ed strings. 0, -EBADMSG or -ENOMEM. */

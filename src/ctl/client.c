@@ -14,7 +14,7 @@
 
 static size_t on_data(char *data, size_t size, size_t n, void *userdata)
 {
-	struct ctl_reply *r = userdata;
+	struct client_reply *r = userdata;
 	char *body;
 
 	(void)size; /* always 1 */
@@ -30,10 +30,10 @@ static size_t on_data(char *data, size_t size, size_t n, void *userdata)
 	return n;
 }
 
-void ctl_reply_done(struct ctl_reply *r)
+void client_reply_done(struct client_reply *r)
 {
 	free(r->body);
-	*r = (struct ctl_reply){ 0 };
+	*r = (struct client_reply){ 0 };
 }
 
 static int explain_connect(const char *path, int error)
@@ -42,7 +42,7 @@ static int explain_connect(const char *path, int error)
 	case ENOENT:
 	case ENOTDIR:
 	case ECONNREFUSED:
-		ctl_error("start the daemon: systemctl start ipv6natd (or give its socket with --control)",
+		ctl_error("start it: systemctl start ipv6natd (or name its socket with --control)",
 			  "no daemon behind %s: %s", path, strerror(error));
 		return CTL_NO_DAEMON;
 	case EACCES:
@@ -79,7 +79,7 @@ static int explain_transfer(CURL *curl, CURLcode code, const char *path)
 }
 
 /* The daemon answered, but not with 200. */
-static int explain_answer(long status, const struct ctl_reply *r)
+static int explain_answer(long status, const struct client_reply *r)
 {
 	_cleanup_(freep) char *message = NULL, *cure = NULL;
 	_cleanup_(freep) char *safe_message = NULL, *safe_cure = NULL;
@@ -96,7 +96,7 @@ static int explain_answer(long status, const struct ctl_reply *r)
 }
 
 static int prepare(CURL *curl, const struct ctl_options *o, const char *method, const char *path,
-		   struct ctl_reply *reply)
+		   struct client_reply *reply)
 {
 	char url[256];
 	CURLcode code = CURLE_OK;
@@ -124,10 +124,10 @@ static int prepare(CURL *curl, const struct ctl_options *o, const char *method, 
 	return code == CURLE_OK ? 0 : -ENOMEM;
 }
 
-int ctl_request(const struct ctl_options *o, const char *method, const char *path,
-		struct ctl_reply *ret)
+int client_request(const struct ctl_options *o, const char *method, const char *path,
+		   struct client_reply *ret)
 {
-	struct ctl_reply reply = { 0 };
+	struct client_reply reply = { 0 };
 	CURL *curl = NULL;
 	CURLcode code;
 	long status = 0;
@@ -153,7 +153,7 @@ int ctl_request(const struct ctl_options *o, const char *method, const char *pat
 		r = explain_answer(status, &reply);
 	curl_easy_cleanup(curl);
 	if (r != CTL_OK) {
-		ctl_reply_done(&reply);
+		client_reply_done(&reply);
 		return r;
 	}
 	*ret = reply;

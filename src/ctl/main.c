@@ -10,20 +10,6 @@
 
 #define DEFAULT_CONTROL "/run/ipv6nat/control.sock"
 
-void ctl_error(const char *cure, const char *format, ...)
-{
-	va_list ap;
-
-	fflush(stdout);
-	fputs("ipv6natctl: ", stderr);
-	va_start(ap, format);
-	vfprintf(stderr, format, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	if (cure && cure[0] != '\0')
-		fprintf(stderr, "  %s\n", cure);
-}
-
 static void print_help(void)
 {
 	puts("Usage: ipv6natctl [OPTIONS] COMMAND\n"
@@ -46,13 +32,13 @@ static void print_help(void)
 	     "      --json              for programs\n"
 	     "      --no-legend         no headings\n"
 	     "      --no-color          no colours\n"
+	     "      --version           as the command\n"
+	     "      --help              this text\n"
 	     "Exit status: 0 fine; 1 failed, or status has errors or warnings; 2 usage;\n"
 	     "3 no daemon behind the socket.");
 }
 
-static int usage_error(const char *format, ...) _printf_(1, 2);
-
-static int usage_error(const char *format, ...)
+static _printf_(1, 2) int usage_error(const char *format, ...)
 {
 	va_list ap;
 
@@ -132,7 +118,7 @@ static int parse_options(int argc, char **argv, struct ctl_options *o, const cha
 	return -1;
 }
 
-static int check_usage(const struct ctl_options *o, const struct ctl_verb *verb, int n_arguments)
+static int check_usage(const struct ctl_options *o, const struct verb *verb, int n_arguments)
 {
 	int expected = strcmp(verb->name, "import-ndppd") == 0;
 
@@ -157,7 +143,7 @@ static int check_usage(const struct ctl_options *o, const struct ctl_verb *verb,
 static int run(int argc, char **argv)
 {
 	struct ctl_options o = { .control = DEFAULT_CONTROL, .color = want_color() };
-	const struct ctl_verb *verb;
+	const struct verb *verb;
 	const char *name = NULL;
 	int r;
 
@@ -174,7 +160,7 @@ static int run(int argc, char **argv)
 		printf(o.json ? "{\"version\":\"%s\"}\n" : "ipv6natctl %s\n", IPV6NAT_VERSION);
 		return CTL_OK;
 	}
-	verb = ctl_verb_find(name);
+	verb = verbs_find(name);
 	if (!verb)
 		return usage_error("unknown command \"%s\"", name);
 	r = check_usage(&o, verb, argc - optind - 1);

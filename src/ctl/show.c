@@ -34,7 +34,7 @@ static const char *state_color(const char *state)
 
 static const char *severity_color(const char *severity)
 {
-	return strcmp(severity, "error") == 0	? RED
+	return strcmp(severity, "error") == 0    ? RED
 	       : strcmp(severity, "notice") == 0 ? NULL
 						 : YELLOW;
 }
@@ -136,7 +136,7 @@ static void print_uplinks(const struct ctl_options *o, const struct api_status *
 	printf("%s\n", s->uplinks.n > 0 ? "" : "none");
 }
 
-void ctl_show_summary(const struct ctl_options *o, const struct api_status *s)
+void show_summary(const struct ctl_options *o, const struct api_status *s)
 {
 	char up[32];
 
@@ -175,23 +175,21 @@ static char *join(const struct api_texts *texts)
 	return NULL;
 }
 
-static int add_network(struct ctl_table *t, const struct api_network *n)
+static int add_network(struct table *t, const struct api_network *n)
 {
 	_cleanup_(freep) char *subnets = join(&n->subnets);
-	const char *cells[] = { n->name,   n->mode, n->bridge, subnets,
-				n->uplink, NULL,    n->reason, n->id,
-				n->snat,   n->prefix };
-	int r = ctl_table_add_line(t);
+	const char *cells[] = { n->name, n->mode,   n->bridge, subnets, n->uplink,
+				NULL,    n->reason, n->id,     n->snat, n->prefix };
+	int r = table_add_line(t);
 
 	for (size_t i = 0; i < N_ELEMENTS(cells) && r == 0; i++)
-		r = i == 5 ? ctl_table_setf(t, i, "%zu", n->containers.n)
-			   : ctl_table_set(t, i, cells[i]);
+		r = i == 5 ? table_setf(t, i, "%zu", n->containers.n) : table_set(t, i, cells[i]);
 	return r;
 }
 
-int ctl_show_networks(const struct ctl_options *o, const struct api_status *s)
+int show_networks(const struct ctl_options *o, const struct api_status *s)
 {
-	static const struct ctl_column columns[] = {
+	static const struct table_column columns[] = {
 		{ .name = "NETWORK", .width = 4 },
 		{ .name = "MODE", .width = 4 },
 		{ .name = "BRIDGE", .width = 4 },
@@ -203,10 +201,10 @@ int ctl_show_networks(const struct ctl_options *o, const struct api_status *s)
 		{ .name = "SNAT", .width = 8, .extra = true },
 		{ .name = "PREFIX", .width = 8, .extra = true },
 	};
-	_cleanup_(ctl_table_freep) struct ctl_table *t = NULL;
+	_cleanup_(table_freep) struct table *t = NULL;
 	int r;
 
-	r = ctl_table_new("networks", columns, N_ELEMENTS(columns), o, &t);
+	r = table_new("networks", columns, N_ELEMENTS(columns), o, &t);
 	if (r < 0)
 		return r;
 	vec_foreach (n, &s->networks) {
@@ -214,7 +212,7 @@ int ctl_show_networks(const struct ctl_options *o, const struct api_status *s)
 		if (r < 0)
 			return r;
 	}
-	return ctl_table_print(t);
+	return table_print(t);
 }
 
 static void format_endpoint(const char *address, unsigned port, char *buffer, size_t size)
@@ -238,41 +236,41 @@ enum port_column {
 	COLUMN_ID,
 };
 
-static int add_port(struct ctl_table *t, const struct api_network *n, const struct api_container *c,
+static int add_port(struct table *t, const struct api_network *n, const struct api_container *c,
 		    const struct api_port *p)
 {
 	char host[128] = "", target[128];
-	int r = ctl_table_add_line(t);
+	int r = table_add_line(t);
 
 	if (p->host_port > 0)
 		format_endpoint(p->host_address, p->host_port, host, sizeof(host));
 	format_endpoint(c->address ? c->address : "", p->container_port, target, sizeof(target));
 	if (r == 0)
-		r = ctl_table_set(t, COLUMN_CONTAINER, c->name);
+		r = table_set(t, COLUMN_CONTAINER, c->name);
 	if (r == 0)
-		r = ctl_table_set(t, COLUMN_NETWORK, n->name);
+		r = table_set(t, COLUMN_NETWORK, n->name);
 	if (r == 0)
-		r = ctl_table_set(t, COLUMN_PROTOCOL, p->protocol);
+		r = table_set(t, COLUMN_PROTOCOL, p->protocol);
 	if (r == 0)
-		r = ctl_table_set(t, COLUMN_HOST, host[0] != '\0' ? host : NULL);
+		r = table_set(t, COLUMN_HOST, host[0] != '\0' ? host : NULL);
 	if (r == 0)
-		r = ctl_table_set(t, COLUMN_TARGET, target);
+		r = table_set(t, COLUMN_TARGET, target);
 	if (r == 0)
-		r = ctl_table_set(t, COLUMN_STATE, p->state[0] != '\0' ? p->state : NULL);
+		r = table_set(t, COLUMN_STATE, p->state[0] != '\0' ? p->state : NULL);
 	if (r == 0)
-		r = ctl_table_setf(t, COLUMN_CONNECTIONS, "%" PRIu64, p->connections);
+		r = table_setf(t, COLUMN_CONNECTIONS, "%" PRIu64, p->connections);
 	if (r == 0)
-		r = ctl_table_setf(t, COLUMN_HOST_PORT, "%u", p->host_port);
+		r = table_setf(t, COLUMN_HOST_PORT, "%u", p->host_port);
 	if (r == 0)
-		r = ctl_table_setf(t, COLUMN_CONTAINER_PORT, "%u", p->container_port);
+		r = table_setf(t, COLUMN_CONTAINER_PORT, "%u", p->container_port);
 	if (r == 0)
-		r = ctl_table_set(t, COLUMN_ID, c->id);
+		r = table_set(t, COLUMN_ID, c->id);
 	return r;
 }
 
-int ctl_show_ports(const struct ctl_options *o, const struct api_status *s)
+int show_ports(const struct ctl_options *o, const struct api_status *s)
 {
-	static const struct ctl_column columns[] = {
+	static const struct table_column columns[] = {
 		[COLUMN_CONTAINER] = { .name = "CONTAINER", .width = 4 },
 		[COLUMN_NETWORK] = { .name = "NETWORK", .width = 4 },
 		[COLUMN_PROTOCOL] = { .name = "PROTOCOL", .width = 4 },
@@ -280,16 +278,20 @@ int ctl_show_ports(const struct ctl_options *o, const struct api_status *s)
 		[COLUMN_TARGET] = { .name = "TARGET", .width = 8 },
 		[COLUMN_STATE] = { .name = "STATE", .width = 4 },
 		[COLUMN_CONNECTIONS] = { .name = "CONNECTIONS", .width = 4, .number = true },
-		[COLUMN_HOST_PORT] = { .name = "HOSTPORT", .width = 5, .number = true,
+		[COLUMN_HOST_PORT] = { .name = "HOSTPORT",
+				       .width = 5,
+				       .number = true,
 				       .extra = true },
-		[COLUMN_CONTAINER_PORT] = { .name = "CONTAINERPORT", .width = 5, .number = true,
+		[COLUMN_CONTAINER_PORT] = { .name = "CONTAINERPORT",
+					    .width = 5,
+					    .number = true,
 					    .extra = true },
 		[COLUMN_ID] = { .name = "ID", .width = 12, .extra = true },
 	};
-	_cleanup_(ctl_table_freep) struct ctl_table *t = NULL;
+	_cleanup_(table_freep) struct table *t = NULL;
 	int r;
 
-	r = ctl_table_new("ports", columns, N_ELEMENTS(columns), o, &t);
+	r = table_new("ports", columns, N_ELEMENTS(columns), o, &t);
 	if (r < 0)
 		return r;
 	vec_foreach (n, &s->networks) {
@@ -301,7 +303,7 @@ int ctl_show_ports(const struct ctl_options *o, const struct api_status *s)
 			}
 		}
 	}
-	return ctl_table_print(t);
+	return table_print(t);
 }
 
 static void print_port(FILE *f, const struct api_port *p)
@@ -341,30 +343,30 @@ static char *join_ports(const struct api_container *c)
 	return NULL;
 }
 
-static int add_container(struct ctl_table *t, const struct api_network *n,
+static int add_container(struct table *t, const struct api_network *n,
 			 const struct api_container *c)
 {
 	_cleanup_(freep) char *ports = join_ports(c);
 	const char *cells[] = { c->name, n->name, c->address, ports };
-	int r = ctl_table_add_line(t);
+	int r = table_add_line(t);
 
 	for (size_t i = 0; i < N_ELEMENTS(cells) && r == 0; i++)
-		r = ctl_table_set(t, i, cells[i]);
+		r = table_set(t, i, cells[i]);
 	return r;
 }
 
-int ctl_show_containers(const struct ctl_options *o, const struct api_status *s)
+int show_containers(const struct ctl_options *o, const struct api_status *s)
 {
-	static const struct ctl_column columns[] = {
+	static const struct table_column columns[] = {
 		{ .name = "CONTAINER", .width = 4 },
 		{ .name = "NETWORK", .width = 4 },
 		{ .name = "ADDRESS", .width = 8 },
 		{ .name = "PORTS", .width = 0.5, .trunc = true },
 	};
-	_cleanup_(ctl_table_freep) struct ctl_table *t = NULL;
+	_cleanup_(table_freep) struct table *t = NULL;
 	int r;
 
-	r = ctl_table_new("containers", columns, N_ELEMENTS(columns), o, &t);
+	r = table_new("containers", columns, N_ELEMENTS(columns), o, &t);
 	if (r < 0)
 		return r;
 	vec_foreach (n, &s->networks) {
@@ -374,5 +376,5 @@ int ctl_show_containers(const struct ctl_options *o, const struct api_status *s)
 				return r;
 		}
 	}
-	return ctl_table_print(t);
+	return table_print(t);
 }

@@ -10,24 +10,25 @@
 
 #define MAX_COLUMNS 16
 
-struct ctl_table {
+struct table {
 	struct libscols_table *scols;
 	struct libscols_line *line;
-	const struct ctl_column *columns;
+	const struct table_column *columns;
 	size_t n_columns;
 	bool json;
 	int place[MAX_COLUMNS]; /* -1: not shown */
 };
 
-static int find_column(const struct ctl_table *t, const char *name, size_t n)
+static int find_column(const struct table *t, const char *name, size_t n)
 {
 	for (size_t i = 0; i < t->n_columns; i++)
-		if (strlen(t->columns[i].name) == n && strncasecmp(t->columns[i].name, name, n) == 0)
+		if (strlen(t->columns[i].name) == n &&
+		    strncasecmp(t->columns[i].name, name, n) == 0)
 			return (int)i;
 	return -EINVAL;
 }
 
-static void complain_column(const struct ctl_table *t, const char *name, size_t n)
+static void complain_column(const struct table *t, const char *name, size_t n)
 {
 	_cleanup_(freep) char *copy = strndup(name, n), *safe = copy ? ctl_escape(copy, "") : NULL;
 	char known[256] = "";
@@ -39,9 +40,9 @@ static void complain_column(const struct ctl_table *t, const char *name, size_t 
 	ctl_error(known, "unknown column \"%s\"", safe ? safe : "");
 }
 
-static int show_column(struct ctl_table *t, size_t i, int place)
+static int show_column(struct table *t, size_t i, int place)
 {
-	const struct ctl_column *c = &t->columns[i];
+	const struct table_column *c = &t->columns[i];
 	struct libscols_column *column;
 	int flags = (c->number ? SCOLS_FL_RIGHT : 0) | (c->trunc ? SCOLS_FL_TRUNC : 0);
 
@@ -55,7 +56,7 @@ static int show_column(struct ctl_table *t, size_t i, int place)
 }
 
 /* -o A,B: these in this order; else those that are not extra. */
-static int choose_columns(struct ctl_table *t, const char *wanted)
+static int choose_columns(struct table *t, const char *wanted)
 {
 	int place = 0, r = 0;
 
@@ -79,10 +80,10 @@ static int choose_columns(struct ctl_table *t, const char *wanted)
 	return r;
 }
 
-int ctl_table_new(const char *name, const struct ctl_column *columns, size_t n_columns,
-		  const struct ctl_options *o, struct ctl_table **ret)
+int table_new(const char *name, const struct table_column *columns, size_t n_columns,
+	      const struct ctl_options *o, struct table **ret)
 {
-	_cleanup_(ctl_table_freep) struct ctl_table *t = calloc(1, sizeof(*t));
+	_cleanup_(table_freep) struct table *t = calloc(1, sizeof(*t));
 	int r;
 
 	if (!t || n_columns > MAX_COLUMNS)
@@ -106,7 +107,7 @@ int ctl_table_new(const char *name, const struct ctl_column *columns, size_t n_c
 	return 0;
 }
 
-struct ctl_table *ctl_table_free(struct ctl_table *t)
+struct table *table_free(struct table *t)
 {
 	if (!t)
 		return NULL;
@@ -115,13 +116,13 @@ struct ctl_table *ctl_table_free(struct ctl_table *t)
 	return NULL;
 }
 
-int ctl_table_add_line(struct ctl_table *t)
+int table_add_line(struct table *t)
 {
 	t->line = scols_table_new_line(t->scols, NULL);
 	return t->line ? 0 : -ENOMEM;
 }
 
-int ctl_table_set(struct ctl_table *t, size_t column, const char *text)
+int table_set(struct table *t, size_t column, const char *text)
 {
 	_cleanup_(freep) char *safe = NULL;
 	int r;
@@ -132,7 +133,8 @@ int ctl_table_set(struct ctl_table *t, size_t column, const char *text)
 		/* JSON has its own escapes, and null */
 		if (!text)
 			return 0;
-		return scols_line_set_data(t->line, (size_t)t->place[column], text) < 0 ? -ENOMEM : 0;
+		return scols_line_set_data(t->line, (size_t)t->place[column], text) < 0 ? -ENOMEM
+											: 0;
 	}
 	safe = ctl_escape(text ? text : "-", "");
 	if (!safe)
@@ -144,7 +146,7 @@ int ctl_table_set(struct ctl_table *t, size_t column, const char *text)
 	return 0;
 }
 
-int ctl_table_setf(struct ctl_table *t, size_t column, const char *format, ...)
+int table_setf(struct table *t, size_t column, const char *format, ...)
 {
 	_cleanup_(freep) char *text = NULL;
 	va_list ap;
@@ -157,10 +159,10 @@ int ctl_table_setf(struct ctl_table *t, size_t column, const char *format, ...)
 		text = NULL;
 		return -ENOMEM;
 	}
-	return ctl_table_set(t, column, text);
+	return table_set(t, column, text);
 }
 
-int ctl_table_print(struct ctl_table *t)
+int table_print(struct table *t)
 {
 	return scols_print_table(t->scols) < 0 ? -EIO : 0;
 }

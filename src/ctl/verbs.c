@@ -10,15 +10,16 @@ static void api_status_donep(struct api_status *s)
 	api_status_done(s);
 }
 
-static void reply_donep(struct ctl_reply *r)
+static void reply_donep(struct client_reply *r)
 {
-	ctl_reply_done(r);
+	client_reply_done(r);
 }
 
-static int get_status(const struct ctl_options *o, struct ctl_reply *reply, struct api_status *ret)
+static int get_status(const struct ctl_options *o, struct client_reply *reply,
+		      struct api_status *ret)
 {
-	char error[160];
-	int r = ctl_request(o, "GET", "/v1/status", reply);
+	char error[API_ERROR_TEXT];
+	int r = client_request(o, "GET", "/v1/status", reply);
 
 	if (r != CTL_OK)
 		return r;
@@ -52,7 +53,7 @@ static int verdict(const struct api_status *s)
 static int run_status(const struct ctl_options *o)
 {
 	_cleanup_(api_status_donep) struct api_status s = { 0 };
-	_cleanup_(reply_donep) struct ctl_reply reply = { 0 };
+	_cleanup_(reply_donep) struct client_reply reply = { 0 };
 	bool any = false;
 	int r = get_status(o, &reply, &s);
 
@@ -62,18 +63,18 @@ static int run_status(const struct ctl_options *o)
 		puts(reply.body);
 		return verdict(&s);
 	}
-	ctl_show_summary(o, &s);
+	show_summary(o, &s);
 	if (s.networks.n == 0) {
 		puts("No network with IPv6.");
 		return verdict(&s);
 	}
 	putchar('\n');
-	r = finish(ctl_show_networks(o, &s));
+	r = finish(show_networks(o, &s));
 	vec_foreach (n, &s.networks)
 		any = any || n->containers.n > 0;
 	if (r == CTL_OK && any) {
 		putchar('\n');
-		r = finish(ctl_show_containers(o, &s));
+		r = finish(show_containers(o, &s));
 	}
 	return r != CTL_OK ? r : verdict(&s);
 }
@@ -82,7 +83,7 @@ static int run_table(const struct ctl_options *o,
 		     int (*show)(const struct ctl_options *o, const struct api_status *s))
 {
 	_cleanup_(api_status_donep) struct api_status s = { 0 };
-	_cleanup_(reply_donep) struct ctl_reply reply = { 0 };
+	_cleanup_(reply_donep) struct client_reply reply = { 0 };
 	int r = get_status(o, &reply, &s);
 
 	return r != CTL_OK ? r : finish(show(o, &s));
@@ -90,19 +91,19 @@ static int run_table(const struct ctl_options *o,
 
 static int run_networks(const struct ctl_options *o)
 {
-	return run_table(o, ctl_show_networks);
+	return run_table(o, show_networks);
 }
 
 static int run_ports(const struct ctl_options *o)
 {
-	return run_table(o, ctl_show_ports);
+	return run_table(o, show_ports);
 }
 
 static int run_plan(const struct ctl_options *o)
 {
-	_cleanup_(reply_donep) struct ctl_reply reply = { 0 };
+	_cleanup_(reply_donep) struct client_reply reply = { 0 };
 	_cleanup_(freep) char *safe = NULL;
-	int r = ctl_request(o, "GET", "/v1/plan", &reply);
+	int r = client_request(o, "GET", "/v1/plan", &reply);
 
 	if (r != CTL_OK)
 		return r;
@@ -115,8 +116,8 @@ static int run_plan(const struct ctl_options *o)
 
 static int run_post(const struct ctl_options *o, const char *path)
 {
-	_cleanup_(reply_donep) struct ctl_reply reply = { 0 };
-	int r = ctl_request(o, "POST", path, &reply);
+	_cleanup_(reply_donep) struct client_reply reply = { 0 };
+	int r = client_request(o, "POST", path, &reply);
 
 	if (r == CTL_OK && o->json)
 		puts(reply.body);
@@ -140,15 +141,15 @@ static int run_later(const struct ctl_options *o)
 	return CTL_FAILED;
 }
 
-static const struct ctl_verb verbs[] = {
-	{ "status", run_status, true, false },	{ "networks", run_networks, true, true },
-	{ "ports", run_ports, true, true },	{ "plan", run_plan, false, false },
-	{ "sync", run_sync, true, false },	{ "reload", run_reload, true, false },
+static const struct verb verbs[] = {
+	{ "status", run_status, true, false },  { "networks", run_networks, true, true },
+	{ "ports", run_ports, true, true },     { "plan", run_plan, false, false },
+	{ "sync", run_sync, true, false },      { "reload", run_reload, true, false },
 	{ "addresses", run_later, true, true }, { "check", run_later, true, false },
-	{ "monitor", run_later, true, false },	{ "import-ndppd", run_later, false, false },
+	{ "monitor", run_later, true, false },  { "import-ndppd", run_later, false, false },
 };
 
-const struct ctl_verb *ctl_verb_find(const char *name)
+const struct verb *verbs_find(const char *name)
 {
 	for (size_t i = 0; i < N_ELEMENTS(verbs); i++)
 		if (strcmp(verbs[i].name, name) == 0)

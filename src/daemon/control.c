@@ -86,8 +86,8 @@ static void on_reload(void *userdata, struct http_request *request)
 }
 
 static const struct http_route routes[] = {
-	{ "GET", "/v1/status", on_status }, { "GET", "/v1/plan", on_plan },
-	{ "GET", "/healthz", on_healthz },  { "POST", "/v1/sync", on_sync },
+	{ "GET", "/v1/status", on_status },  { "GET", "/v1/plan", on_plan },
+	{ "GET", "/healthz", on_healthz },   { "POST", "/v1/sync", on_sync },
 	{ "POST", "/v1/reload", on_reload },
 };
 

@@ -106,8 +106,8 @@ static void open_to_group(const char *path, const char *group)
 		return;
 	}
 	if (chown(path, (uid_t)-1, g->gr_gid) < 0 || chmod(path, 0660) < 0)
-		log_warning_errno(errno, "%s: cannot be opened to group %s, stays with root: %m", path,
-				  group);
+		log_warning_errno(errno, "%s: cannot be opened to group %s, stays with root: %m",
+				  path, group);
 }
 
 static int listen_at(struct http_server *s, const char *group, int *ret_fd)
@@ -152,9 +152,11 @@ static int listen_at(struct http_server *s, const char *group, int *ret_fd)
 static int log_listen_error(int error, const char *path)
 {
 	if (error == -EADDRINUSE)
-		return log_error_errno(error, "%s: another ipv6natd is running: it answers here", path);
+		return log_error_errno(error, "%s: another ipv6natd is running: it answers here",
+				       path);
 	if (error == -EEXIST)
-		return log_error_errno(error, "%s: is there and no socket, so it is left alone", path);
+		return log_error_errno(error, "%s: is there and no socket, so it is left alone",
+				       path);
 	return log_error_errno(error, "%s: cannot listen: %m", path);
 }
 
@@ -175,12 +177,11 @@ static struct MHD_Response *make_response(const char *content_type, char *body)
 	struct MHD_Response *response;
 
 	if (body)
-		response = MHD_create_response_from_buffer(strlen(body), body,
-							   MHD_RESPMEM_MUST_FREE);
+		response =
+			MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
 	else
-		response = MHD_create_response_from_buffer(strlen(NO_MEMORY),
-							   (void *)(uintptr_t)NO_MEMORY,
-							   MHD_RESPMEM_PERSISTENT);
+		response = MHD_create_response_from_buffer(
+			strlen(NO_MEMORY), (void *)(uintptr_t)NO_MEMORY, MHD_RESPMEM_PERSISTENT);
 	if (!response) {
 		free(body);
 		return NULL;
@@ -274,8 +275,8 @@ static bool is_read_only(const char *method)
 static enum MHD_Result begin_request(struct http_request *r, const char *method, const char *path)
 {
 	const struct http_server_config *c = &r->server->config;
-	const char *wanted = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 ? MHD_HTTP_METHOD_GET
-								       : method;
+	const char *wanted =
+		strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 ? MHD_HTTP_METHOD_GET : method;
 	bool known = false;
 
 	for (size_t i = 0; i < c->n_routes; i++) {
@@ -449,13 +450,11 @@ static int start(struct http_server *s, int listen_fd)
 {
 	errno = 0;
 	s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-				  on_access, s,
-				  MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listen_fd,
+				  on_access, s, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listen_fd,
 				  MHD_OPTION_CONNECTION_LIMIT, s->config.max_clients,
 				  MHD_OPTION_CONNECTION_TIMEOUT, s->config.idle_timeout_s,
 				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-				  MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-				  MHD_OPTION_END);
+				  MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
 	if (!s->mhd)
 		return errno > 0 ? -errno : -EIO;
 	return 0;
@@ -499,8 +498,7 @@ static void remove_socket(const struct http_server *s)
 {
 	struct stat st;
 
-	if (s->bound && lstat(s->path, &st) == 0 && st.st_dev == s->device &&
-	    st.st_ino == s->inode)
+	if (s->bound && lstat(s->path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode)
 		(void)unlink(s->path);
 }
 

@@ -7,13 +7,13 @@
 
 /* Keeps the place of the first mistake while the walk goes on returning errors. */
 struct reader {
-	char *error; /* 160 bytes */
+	char *error; /* API_ERROR_TEXT bytes */
 };
 
 static int bad(struct reader *r, const char *what, const char *why)
 {
 	if (r->error[0] == '\0')
-		snprintf(r->error, 160, "%s: %s", what, why);
+		snprintf(r->error, API_ERROR_TEXT, "%s: %s", what, why);
 	return -EBADMSG;
 }
 
@@ -60,7 +60,7 @@ static int read_texts(struct reader *r, const char *what, json_t *array, struct 
 
 	if (!json_is_array(array))
 		return bad(r, what, "no array");
-	json_array_foreach(array, i, j) {
+	json_array_foreach (array, i, j) {
 		if (!json_is_string(j))
 			return bad(r, what, "no string");
 		t = vec_add(ret);
@@ -72,26 +72,26 @@ static int read_texts(struct reader *r, const char *what, json_t *array, struct 
 }
 
 /* Defines NAMEs(): reads an array into a vector with NAME(). */
-#define DEFINE_READ_ARRAY(name, what, vector_of)                                        \
-	static int read_##name##s(struct reader *r, json_t *array,                      \
-				  typeof(((vector_of *)NULL)->name##s) *ret)            \
-	{                                                                               \
-		size_t i;                                                               \
-		json_t *j;                                                              \
-                                                                                        \
-		if (!json_is_array(array))                                              \
-			return bad(r, what, "no array");                                \
-		json_array_foreach(array, i, j) {                                       \
-			typeof(ret->items) item = vec_add(ret);                         \
-			int result;                                                     \
-                                                                                        \
-			if (!item)                                                      \
-				return -ENOMEM;                                         \
-			result = read_##name(r, j, item);                               \
-			if (result < 0)                                                 \
-				return result;                                          \
-		}                                                                       \
-		return 0;                                                               \
+#define DEFINE_READ_ARRAY(name, what, vector_of)                             \
+	static int read_##name##s(struct reader *r, json_t *array,           \
+				  typeof(((vector_of *)NULL)->name##s) *ret) \
+	{                                                                    \
+		size_t i;                                                    \
+		json_t *j;                                                   \
+                                                                             \
+		if (!json_is_array(array))                                   \
+			return bad(r, what, "no array");                     \
+		json_array_foreach (array, i, j) {                           \
+			typeof(ret->items) item = vec_add(ret);              \
+			int result;                                          \
+                                                                             \
+			if (!item)                                           \
+				return -ENOMEM;                              \
+			result = read_##name(r, j, item);                    \
+			if (result < 0)                                      \
+				return result;                               \
+		}                                                            \
+		return 0;                                                    \
 	}
 
 static int read_port(struct reader *r, json_t *j, struct api_port *ret)
@@ -260,7 +260,8 @@ static int read_status(struct reader *r, json_t *j, struct api_status *ret)
 	return result;
 }
 
-int api_json_status_read(const char *text, size_t n, struct api_status *ret, char error[static 160])
+int api_json_status_read(const char *text, size_t n, struct api_status *ret,
+			 char error[static API_ERROR_TEXT])
 {
 	struct api_status s = { 0 };
 	struct reader r = { .error = error };

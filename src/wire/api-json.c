@@ -87,16 +87,16 @@ static json_t *time_or_null(uint64_t time_us)
 }
 
 /* Builds the array of what "encode" makes of each item; NULL without memory. */
-#define ENCODE_ARRAY(v, encode)                                       \
-	({                                                            \
-		json_t *array_ = json_array();                        \
-		vec_foreach (item_, v)                                \
+#define ENCODE_ARRAY(v, encode)                                                 \
+	({                                                                      \
+		json_t *array_ = json_array();                                  \
+		vec_foreach (item_, v)                                          \
 			if (json_array_append_new(array_, encode(item_)) < 0) { \
-				json_decref(array_);                  \
-				array_ = NULL;                        \
-				break;                                \
-			}                                             \
-		array_;                                               \
+				json_decref(array_);                            \
+				array_ = NULL;                                  \
+				break;                                          \
+			}                                                       \
+		array_;                                                         \
 	})
 
 /* clang-format off */

@@ -20,12 +20,11 @@ static int parse_enum(const char *value, void *field, int (*from_string)(const c
 	return 0;
 }
 
-#define DEFINE_PARSE_ENUM(prefix)                                            \
-	static int parse_##prefix(const char *value, void *field)            \
-	{                                                                    \
-		static_assert(sizeof(enum prefix) == sizeof(unsigned),       \
-			      "stored as unsigned");                         \
-		return parse_enum(value, field, prefix##_from_string);       \
+#define DEFINE_PARSE_ENUM(prefix)                                                             \
+	static int parse_##prefix(const char *value, void *field)                             \
+	{                                                                                     \
+		static_assert(sizeof(enum prefix) == sizeof(unsigned), "stored as unsigned"); \
+		return parse_enum(value, field, prefix##_from_string);                        \
 	}
 
 DEFINE_PARSE_ENUM(config_backend)
@@ -365,8 +364,8 @@ static const struct conf_key daemon_keys[] = {
 static const struct conf_key docker_keys[] = {
 	{ "Host", parse_docker_host, reset_string, FIELD(config, docker_host),
 	  "unix:///PATH, tcp://HOST:PORT or https://HOST:PORT", NULL },
-	{ "CertPath", parse_path, reset_string, FIELD(config, docker_cert_path),
-	  "an absolute path", NULL },
+	{ "CertPath", parse_path, reset_string, FIELD(config, docker_cert_path), "an absolute path",
+	  NULL },
 	{ "ResyncSec", parse_seconds, NULL, FIELD(config, resync_s),
 	  "a number of seconds, 1 to 86400", NULL },
 	{ 0 },
@@ -408,8 +407,7 @@ static const struct conf_key proxy_keys[] = {
 static const struct conf_key pool_keys[] = {
 	{ "Range", parse_pool_range, reset_pool_range, WHOLE(config_pool), A_PREFIX, ANY },
 	{ "Uplink", parse_interface, reset_string, FIELD(config_pool, uplink), AN_INTERFACE, ANY },
-	{ "Ports", parse_pool_ports, NULL, FIELD(config_pool, all_ports), "published or all",
-	  ANY },
+	{ "Ports", parse_pool_ports, NULL, FIELD(config_pool, all_ports), "published or all", ANY },
 	{ 0 },
 };
 
@@ -429,8 +427,8 @@ static const struct conf_key network_keys[] = {
 };
 
 static const struct conf_key metrics_keys[] = {
-	{ "Listen", parse_listen, reset_string, FIELD(config, metrics_listen),
-	  "[ADDRESS]:PORT", ANY },
+	{ "Listen", parse_listen, reset_string, FIELD(config, metrics_listen), "[ADDRESS]:PORT",
+	  ANY },
 	{ 0 },
 };
 

@@ -122,7 +122,8 @@ static void test_warnings(void **state)
 	assert_int_equal(c.warnings.n, 5);
 	assert_string_equal(c.warnings.items[0].text,
 			    "f.conf:2: Backend=ip6tables is without effect yet");
-	assert_string_equal(c.warnings.items[2].text, "f.conf:6: Answer= in [NDP] has no effect yet");
+	assert_string_equal(c.warnings.items[2].text,
+			    "f.conf:6: Answer= in [NDP] has no effect yet");
 	assert_string_equal(c.warnings.items[3].text,
 			    "f.conf:8: Prefix= in [Network x] has no effect yet");
 	config_done(&c);
@@ -209,14 +210,16 @@ static void test_repetition(void **state)
 
 	(void)state;
 	config_init(&c);
-	parse_ok("[Docker]\nResyncSec=5\nHost=tcp://a:1\n[Uplink]\nInterface=a b a\n"
-		 "[Docker]\nResyncSec=6\nHost=\n[Uplink]\nInterface=c\n[Proxy e]\nPrefix=fd00::/8\n",
-		 &c);
+	parse_ok(
+		"[Docker]\nResyncSec=5\nHost=tcp://a:1\n[Uplink]\nInterface=a b a\n"
+		"[Docker]\nResyncSec=6\nHost=\n[Uplink]\nInterface=c\n[Proxy e]\nPrefix=fd00::/8\n",
+		&c);
 	assert_int_equal(c.resync_s, 6);
 	assert_null(c.docker_host);
 	assert_int_equal(c.uplinks.n, 3);
-	parse_ok("[Docker]\nResyncSec=\n[Uplink]\nInterface=auto\n[Proxy e]\nPrefix=fd00::/9 fd00::/8",
-		 &c);
+	parse_ok(
+		"[Docker]\nResyncSec=\n[Uplink]\nInterface=auto\n[Proxy e]\nPrefix=fd00::/9 fd00::/8",
+		&c);
 	assert_int_equal(c.resync_s, 300);
 	assert_int_equal(c.uplinks.n, 0);
 	assert_int_equal(c.proxies.n, 1);

@@ -19,12 +19,12 @@
 #include <cmocka.h>
 
 /* In the children, where cmocka's asserts would tell nobody. */
-#define require(x)                                                                       \
-	do {                                                                             \
-		if (!(x)) {                                                              \
-			fprintf(stderr, "%s:%d: client: %s\n", __FILE__, __LINE__, #x);  \
-			_exit(1);                                                        \
-		}                                                                        \
+#define require(x)                                                                      \
+	do {                                                                            \
+		if (!(x)) {                                                             \
+			fprintf(stderr, "%s:%d: client: %s\n", __FILE__, __LINE__, #x); \
+			_exit(1);                                                       \
+		}                                                                       \
 	} while (0)
 
 struct world {
@@ -80,8 +80,9 @@ static void on_large(void *userdata, struct http_request *r)
 }
 
 static const struct http_route routes[] = {
-	{ "GET", "/hello", on_hello },     { "POST", "/echo", on_echo }, { "GET", "/keep", on_keep },
-	{ "GET", "/release", on_release }, { "GET", "/large", on_large },
+	{ "GET", "/hello", on_hello }, { "POST", "/echo", on_echo },
+	{ "GET", "/keep", on_keep },   { "GET", "/release", on_release },
+	{ "GET", "/large", on_large },
 };
 
 static struct http_server_config make_config(const struct world *w)
@@ -278,7 +279,8 @@ static void client_oversized(const struct world *w)
 	int fd = dial(w);
 
 	memset(blob, 'a', sizeof(blob) - 1);
-	snprintf(head, sizeof(head), "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
+	snprintf(head, sizeof(head),
+		 "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
 	say(fd, head);
 	require(send(fd, blob, 5000, MSG_NOSIGNAL) == 5000);
 	ANSWERS(fd, "413 ");
@@ -341,7 +343,7 @@ static void client_slow(const struct world *w)
 
 	say(slow, "GET /hello HTTP/1.1\r\n");
 	say(fd, GET("/hello"));
-	ANSWERS(fd, "\r\n\r\nhello"); /* nobody waits for the slow one */
+	ANSWERS(fd, "\r\n\r\nhello");                /* nobody waits for the slow one */
 	require(!strstr(hear(slow, NULL), " 200 ")); /* closed after a second */
 	require(hear(fd, NULL)[0] == '\0');          /* the idle one, too */
 }

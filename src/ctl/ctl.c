@@ -1,15 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/ctl.h"
 
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+
+void ctl_error(const char *cure, const char *format, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("ipv6natctl: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	if (cure && cure[0] != '\0')
+		fprintf(stderr, "  %s\n", cure);
+}
+
+static size_t sequence_length(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2)
+		return 0;
+	if (first < 0xe0)
+		return 2;
+	if (first < 0xf0)
+		return 3;
+	return first < 0xf5 ? 4 : 0;
+}
 
 /* Length of the valid UTF-8 sequence at p, 0: none; and its code point (RFC 3629). */
 static size_t decode(const unsigned char *p, uint32_t *ret)
 {
 	static const uint32_t minimum[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3
-		   : p[0] < 0xf5 ? 4 : 0;
+	size_t n = sequence_length(p[0]);
 	uint32_t c;
 
 	if (n < 2) {
