@@ -190,16 +190,16 @@ static int add_network(struct table *t, const struct api_network *n)
 int show_networks(const struct ctl_options *o, const struct api_status *s)
 {
 	static const struct table_column columns[] = {
-		{ .name = "NETWORK", .width = 4 },
-		{ .name = "MODE", .width = 4 },
-		{ .name = "BRIDGE", .width = 4 },
-		{ .name = "SUBNETS", .width = 8 },
-		{ .name = "UPLINK", .width = 4 },
-		{ .name = "CONTAINERS", .width = 4, .number = true },
+		{ .name = "NETWORK", .width = 1 },
+		{ .name = "MODE", .width = 1 },
+		{ .name = "BRIDGE", .width = 1 },
+		{ .name = "SUBNETS", .width = 1 },
+		{ .name = "UPLINK", .width = 1 },
+		{ .name = "CONTAINERS", .width = 1, .number = true },
 		{ .name = "REASON", .width = 0.3, .trunc = true },
-		{ .name = "ID", .width = 12, .extra = true },
-		{ .name = "SNAT", .width = 8, .extra = true },
-		{ .name = "PREFIX", .width = 8, .extra = true },
+		{ .name = "ID", .width = 1, .extra = true },
+		{ .name = "SNAT", .width = 1, .extra = true },
+		{ .name = "PREFIX", .width = 1, .extra = true },
 	};
 	_cleanup_(table_freep) struct table *t = NULL;
 	int r;
@@ -271,22 +271,22 @@ static int add_port(struct table *t, const struct api_network *n, const struct a
 int show_ports(const struct ctl_options *o, const struct api_status *s)
 {
 	static const struct table_column columns[] = {
-		[COLUMN_CONTAINER] = { .name = "CONTAINER", .width = 4 },
-		[COLUMN_NETWORK] = { .name = "NETWORK", .width = 4 },
-		[COLUMN_PROTOCOL] = { .name = "PROTOCOL", .width = 4 },
-		[COLUMN_HOST] = { .name = "HOST", .width = 8 },
-		[COLUMN_TARGET] = { .name = "TARGET", .width = 8 },
-		[COLUMN_STATE] = { .name = "STATE", .width = 4 },
-		[COLUMN_CONNECTIONS] = { .name = "CONNECTIONS", .width = 4, .number = true },
+		[COLUMN_CONTAINER] = { .name = "CONTAINER", .width = 1 },
+		[COLUMN_NETWORK] = { .name = "NETWORK", .width = 1 },
+		[COLUMN_PROTOCOL] = { .name = "PROTOCOL", .width = 1 },
+		[COLUMN_HOST] = { .name = "HOST", .width = 1 },
+		[COLUMN_TARGET] = { .name = "TARGET", .width = 1 },
+		[COLUMN_STATE] = { .name = "STATE", .width = 1 },
+		[COLUMN_CONNECTIONS] = { .name = "CONNECTIONS", .width = 1, .number = true },
 		[COLUMN_HOST_PORT] = { .name = "HOSTPORT",
-				       .width = 5,
+				       .width = 1,
 				       .number = true,
 				       .extra = true },
 		[COLUMN_CONTAINER_PORT] = { .name = "CONTAINERPORT",
-					    .width = 5,
+					    .width = 1,
 					    .number = true,
 					    .extra = true },
-		[COLUMN_ID] = { .name = "ID", .width = 12, .extra = true },
+		[COLUMN_ID] = { .name = "ID", .width = 1, .extra = true },
 	};
 	_cleanup_(table_freep) struct table *t = NULL;
 	int r;
@@ -310,7 +310,9 @@ static void print_port(FILE *f, const struct api_port *p)
 {
 	char host[128];
 
-	if (p->host_port > 0) {
+	if (p->host_port > 0 && strcmp(p->host_address, "::") == 0) {
+		fprintf(f, "%u->", p->host_port);
+	} else if (p->host_port > 0) {
 		format_endpoint(p->host_address, p->host_port, host, sizeof(host));
 		fprintf(f, "%s->", host);
 	}
@@ -319,7 +321,7 @@ static void print_port(FILE *f, const struct api_port *p)
 		fprintf(f, " (%s)", p->state);
 }
 
-/* "[::]:8080->80/tcp, 443/tcp, 3 more" */
+/* "8080->80/tcp, [2001:db8::1]:53->53/udp, 443/tcp, 3 more" */
 static char *join_ports(const struct api_container *c)
 {
 	char *all = NULL;
@@ -358,9 +360,9 @@ static int add_container(struct table *t, const struct api_network *n,
 int show_containers(const struct ctl_options *o, const struct api_status *s)
 {
 	static const struct table_column columns[] = {
-		{ .name = "CONTAINER", .width = 4 },
-		{ .name = "NETWORK", .width = 4 },
-		{ .name = "ADDRESS", .width = 8 },
+		{ .name = "CONTAINER", .width = 1 },
+		{ .name = "NETWORK", .width = 1 },
+		{ .name = "ADDRESS", .width = 1 },
 		{ .name = "PORTS", .width = 0.5, .trunc = true },
 	};
 	_cleanup_(table_freep) struct table *t = NULL;

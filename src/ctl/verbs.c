@@ -54,6 +54,7 @@ static int run_status(const struct ctl_options *o)
 {
 	_cleanup_(api_status_donep) struct api_status s = { 0 };
 	_cleanup_(reply_donep) struct client_reply reply = { 0 };
+	struct ctl_options short_table = *o;
 	bool any = false;
 	int r = get_status(o, &reply, &s);
 
@@ -69,7 +70,8 @@ static int run_status(const struct ctl_options *o)
 		return verdict(&s);
 	}
 	putchar('\n');
-	r = finish(show_networks(o, &s));
+	short_table.columns = "NETWORK,MODE,SUBNETS,CONTAINERS,REASON";
+	r = finish(show_networks(&short_table, &s));
 	vec_foreach (n, &s.networks)
 		any = any || n->containers.n > 0;
 	if (r == CTL_OK && any) {

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The real ipv6natctl beside this program, as a child; the daemon's half of the API answers it. */
+#include "daemon/control.h"
+#include "wire/api-json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+static char program[4096]; /* build/.../ipv6natctl */
+
+struct world {
+	char directory[32];
+	char path[64];
+	sd_event *event;
+	struct control *control;
+	const char *status; /* the document to answer with; NULL: an error */
+	int sync_error;
+	const char *reload_error;
+	char out[64 * 1024], err[4096]; /* what the last run has printed */
+};
+
+static int fake_status(void *userdata, char **ret)
+{
+	struct world *w = userdata;
+
+	if (!w->status)
+		return -EIO;
+	*ret = strdup(w->status);
+	return 0;
+}
+
+static int fake_plan(void *userdata, char **ret)
+{
+	(void)userdata;
+	*ret = strdup("table ip6 ipv6nat {\n\tcomment \"\x1b[31m\"\n}\n");
+	return 0;
+}
+
+static bool fake_healthy(void *userdata)
+{
+	(void)userdata;
+	return true;
+}
+
+static int fake_sync(void *userdata, void (*done)(void *request, int error), void *request)
+{
+	struct world *w = userdata;
+
+	done(request, w->sync_error);
+	return 0;
+}
+
+static int fake_reload(void *userdata, char **ret_error)
+{
+	struct world *w = userdata;
+
+	if (!w->reload_error)
+		return 0;
+	*ret_error = strdup(w->reload_error);
+	return -EINVAL;
+}
+
+static const struct control_callbacks callbacks = { fake_status, fake_plan, fake_healthy, fake_sync,
+						    fake_reload };
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	if (!w || access(program, X_OK) < 0)
+		return -1;
+	strcpy(w->directory, "/tmp/test-ctl-XXXXXX");
+	if (!mkdtemp(w->directory) || chmod(w->directory, 0755) < 0)
+		return -1;
+	snprintf(w->path, sizeof(w->path), "%s/control.sock", w->directory);
+	if (sd_event_new(&w->event) < 0)
+		return -1;
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	control_free(w->control);
+	sd_event_unref(w->event);
+	(void)unlink(w->path);
+	(void)rmdir(w->directory);
+	free(w);
+	return 0;
+}
+
+static void start_daemon(struct world *w)
+{
+	assert_int_equal(control_new(w->event, w->path, &callbacks, w, &w->control), 0);
+}
+
+static void read_back(int fd, char *buffer, size_t size)
+{
+	ssize_t n = pread(fd, buffer, size - 1, 0);
+
+	assert_true(n >= 0);
+	buffer[n] = '\0';
+	close(fd);
+}
+
+static void exec_ctl(const struct world *w, uid_t uid, char **arguments, int out, int err)
+{
+	char *argv[16] = { program, (char *)(uintptr_t) "--control", (char *)(uintptr_t)w->path };
+
+	for (size_t i = 0; arguments[i]; i++)
+		argv[3 + i] = arguments[i];
+	if (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
+		_exit(99);
+	if (uid != 0 && setresuid(uid, uid, uid) < 0)
+		_exit(99);
+	execv(program, argv);
+	_exit(99);
+}
+
+/* Runs ipv6natctl with these arguments (the last is NULL) and returns its exit code. */
+static int ctl_as(struct world *w, uid_t uid, char **arguments)
+{
+	int out = open("/tmp", O_TMPFILE | O_RDWR, 0600),
+	    err = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	int status = 0;
+	pid_t pid;
+
+	assert_true(out >= 0 && err >= 0);
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		exec_ctl(w, uid, arguments, out, err);
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		assert_true(sd_event_run(w->event, 5000) >= 0);
+	read_back(out, w->out, sizeof(w->out));
+	read_back(err, w->err, sizeof(w->err));
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+#define ARGUMENTS(...) ((char *[]){ __VA_ARGS__, NULL })
+#define ctl(w, ...) ctl_as(w, 0, (char **)(uintptr_t)(const char *[]){ __VA_ARGS__, NULL })
+
+#define assert_says(text, part)                                        \
+	do {                                                           \
+		if (!strstr(text, part))                               \
+			fail_msg("\"%s\" is not in:\n%s", part, text); \
+	} while (0)
+
+/* 3 means that no daemon is behind the socket, and the message says which and how to start it. */
+static void test_no_daemon(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct world *w = *state;
+	int fd;
+
+	assert_int_equal(ctl(w, "status"), 3);
+	assert_says(w->err, w->path);
+	assert_says(w->err, "No such file");
+	assert_says(w->err, "systemctl start ipv6natd");
+	assert_int_equal(ctl(w, "sync"), 3);
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	strcpy(address.sun_path, w->path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd); /* as kill -9 leaves it */
+	assert_int_equal(ctl(w, "status"), 3);
+	assert_says(w->err, "refused");
+	assert_string_equal(w->out, "");
+}
+
+/* No permission is 1, and names the group. */
+static void test_no_permission(void **state)
+{
+	struct world *w = *state;
+
+	if (geteuid() != 0)
+		skip();
+	start_daemon(w);
+	assert_int_equal(ctl_as(w, 65534, ARGUMENTS((char *)(uintptr_t) "status")), 1);
+	assert_says(w->err, "no permission");
+	assert_says(w->err, "ipv6nat");
+
+	/* let in to read, but not to change something */
+	assert_int_equal(chmod(w->path, 0666), 0);
+	assert_int_equal(ctl_as(w, 65534, ARGUMENTS((char *)(uintptr_t) "plan")), 0);
+	assert_int_equal(ctl_as(w, 65534, ARGUMENTS((char *)(uintptr_t) "sync")), 1);
+	assert_says(w->err, "only root");
+}
+
+/* 2 is for what cannot be a command; nobody needs to be asked for it. */
+static void test_usage(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(ctl(w, "frobnicate"), 2);
+	assert_int_equal(ctl(w, "--frobnicate"), 2);
+	assert_int_equal(ctl(w, "--no-color"), 2);
+	assert_int_equal(ctl(w, "status", "extra"), 2);
+	assert_int_equal(ctl(w, "plan", "--json"), 2);
+	assert_int_equal(ctl(w, "status", "-o", "ID"), 2);
+	assert_int_equal(ctl(w, "import-ndppd"), 2);
+	assert_int_equal(ctl(w, "check"), 1);
+	assert_says(w->err, "not available in this version");
+	assert_int_equal(ctl(w, "--host", "x", "status"), 1);
+	assert_int_equal(ctl(w, "version"), 0);
+	assert_says(w->out, IPV6NAT_VERSION);
+	assert_int_equal(ctl(w, "help"), 0);
+}
+
+/* The help is read on a screen of 80 by 24. */
+static void test_help(void **state)
+{
+	struct world *w = *state;
+	size_t lines = 0, column = 0;
+
+	assert_int_equal(ctl(w, "--help"), 0);
+	for (const char *p = w->out; *p != '\0'; p++) {
+		column = *p == '\n' ? 0 : column + 1;
+		lines += *p == '\n';
+		assert_true(column <= 80);
+	}
+	assert_true(lines <= 24);
+}
+
+#define DOCUMENT(problems)                                                                     \
+	"{\"version\":\"9\",\"state\":\"ok\",\"uptime_s\":100.5,"                              \
+	"\"docker\":{\"host\":\"unix:///d\",\"connected\":true,\"version\":\"20.10.24\","      \
+	"\"api\":\"1.41\",\"events\":1,\"last_sync\":null},"                                   \
+	"\"backend\":{\"name\":\"nftables\",\"commits\":3,\"repairs\":0,\"elements\":12},"     \
+	"\"uplinks\":[{\"interface\":\"eth0\",\"up\":true,\"mac\":null,"                       \
+	"\"prefixes\":[\"2001:db8:1::/64\"],\"addresses\":[]}],"                               \
+	"\"networks\":[{\"id\":\"01\",\"name\":\"evil\\u001b[31m\\\\x\",\"bridge\":\"br-01\"," \
+	"\"subnets\":[\"fd00:6::/64\"],\"mode\":\"nat\",\"reason\":\"ULA\",\"uplink\":null,"   \
+	"\"snat\":null,\"prefix\":null,\"containers\":[{\"id\":\"ab\",\"name\":\"web\","       \
+	"\"address\":\"fd00:6::2\",\"public\":null,\"ports\":[{\"protocol\":\"tcp\","          \
+	"\"host_address\":\"::\",\"host_port\":8080,\"container_port\":80,\"connections\":5,"  \
+	"\"state\":\"active\"}]}]}],\"ndp\":[],\"problems\":[" problems "]}"
+#define PROBLEM(severity, message) \
+	"{\"code\":\"c\",\"severity\":\"" severity "\",\"message\":\"" message "\",\"cure\":\"z\"}"
+
+/* status: all on a screen, the worst first, nothing that a terminal would obey; 1 if not well. */
+static void test_status(void **state)
+{
+	struct world *w = *state;
+
+	start_daemon(w);
+	w->status = DOCUMENT("");
+	assert_int_equal(ctl(w, "status"), 0);
+	assert_says(w->out, "ok: Docker 20.10.24; nftables 12 elements, 3 commits, 0 repairs");
+	assert_says(w->out, "Uplinks: eth0 2001:db8:1::/64");
+	assert_says(w->out, "evil\\x1b[31m\\x");
+	assert_says(w->out, " 8080->80/tcp");
+	assert_null(strchr(w->out, '\x1b'));
+
+	w->status = DOCUMENT(PROBLEM("notice", "n"));
+	assert_int_equal(ctl(w, "status"), 0);
+	w->status = DOCUMENT(PROBLEM("notice", "one") "," PROBLEM("warning", "two"));
+	assert_int_equal(ctl(w, "status"), 1);
+	w->status = DOCUMENT(PROBLEM("notice", "one") "," PROBLEM("warning", "two") "," PROBLEM(
+		"error", "three \\u001b]0;x\\u0007"));
+	assert_int_equal(ctl(w, "status"), 1);
+	assert_true(strstr(w->out, "three") < strstr(w->out, "two"));
+	assert_true(strstr(w->out, "two") < strstr(w->out, "one"));
+	assert_null(strchr(w->out, '\x1b'));
+
+	assert_int_equal(ctl(w, "status", "--json"), 1);
+	assert_int_equal(strncmp(w->out, w->status, strlen(w->status)), 0);
+	assert_string_equal(w->out + strlen(w->status), "\n");
+}
+
+static void test_tables(void **state)
+{
+	struct world *w = *state;
+
+	start_daemon(w);
+	w->status = DOCUMENT("");
+	assert_int_equal(ctl(w, "networks"), 0);
+	assert_says(w->out, "NETWORK");
+	assert_says(w->out, "fd00:6::/64");
+	assert_int_equal(ctl(w, "networks", "--no-legend", "-o", "mode,ID"), 0);
+	assert_string_equal(w->out, "nat  01\n");
+	assert_int_equal(ctl(w, "networks", "-o", "mode,nonsense"), 2);
+	assert_says(w->err, "NETWORK,MODE,BRIDGE");
+	assert_int_equal(ctl(w, "ports", "--no-legend"), 0);
+	assert_says(w->out, "[::]:8080 [fd00:6::2]:80 active");
+	assert_int_equal(ctl(w, "ports", "--json", "-o", "CONTAINER,CONNECTIONS"), 0);
+	assert_says(w->out, "\"container\":\"web\"");
+	assert_says(w->out, "\"connections\":5");
+	assert_int_equal(ctl(w, "networks", "--json", "-o", "NETWORK,SNAT"), 0);
+	assert_says(w->out, "\"network\":\"evil\\u001b[31m\\\\x\"");
+	assert_says(w->out, "\"snat\":null");
+	w->status = "{}";
+	assert_int_equal(ctl(w, "networks"), 1);
+	assert_says(w->err, "cannot be understood");
+	w->status = NULL;
+	assert_int_equal(ctl(w, "networks"), 1);
+	assert_says(w->err, "Input/output error");
+	assert_int_equal(ctl(w, "plan"), 0);
+	assert_string_equal(w->out, "table ip6 ipv6nat {\n\tcomment \"\\x1b[31m\"\n}\n");
+}
+
+/* sync and reload say what went wrong, and the exit code does, too. */
+static void test_post(void **state)
+{
+	struct world *w = *state;
+
+	if (geteuid() != 0)
+		skip();
+	start_daemon(w);
+	assert_int_equal(ctl(w, "sync"), 0);
+	w->sync_error = -ENOTCONN;
+	assert_int_equal(ctl(w, "sync"), 1);
+	assert_int_equal(ctl(w, "reload"), 0);
+	w->reload_error = "f.conf:3: unknown key X in [Daemon]";
+	assert_int_equal(ctl(w, "reload"), 1);
+	assert_says(w->err, w->reload_error);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_no_daemon, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_permission, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_usage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_help, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tables, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_post, setup, teardown),
+	};
+	const char *slash = strrchr(argv[0], '/');
+
+	(void)argc;
+	snprintf(program, sizeof(program), "%.*sipv6natctl", slash ? (int)(slash - argv[0]) + 1 : 0,
+		 argv[0]);
+	if (access(program, X_OK) < 0) {
+		printf("SKIP: %s is not built\n", program);
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
