@@ -8,6 +8,7 @@
 /* One IPv6 entry of a protocol with ports. Ports are in this machine's order. */
 struct flow {
 	uint8_t protocol;
+	struct in6_addr source;
 	struct in6_addr destination; /* where the first packet went ... */
 	uint16_t destination_port;
 	struct in6_addr reply_source; /* ... and who answers: the target of a DNAT */

@@ -38,8 +38,12 @@ int nft_decode_chain(const struct nlmsghdr *h, enum ruleset_family family, struc
 int nft_decode_rule(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table);
 int nft_decode_set(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table);
 int nft_decode_elements(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table);
-/* After the last message: pairs starts and ends of intervals to prefixes, sorts the elements. */
-void nft_decode_finish(struct ruleset_table *table);
+/*
+ * After the last message: pairs starts and ends of intervals to prefixes, sorts the elements. 0, or
+ * -EAGAIN if an element came twice: the kernel goes through its hash table anew for every datagram
+ * of a dump, and does not tell if it has resized it meanwhile, so that others are missing.
+ */
+int nft_decode_finish(struct ruleset_table *table);
 
 /* A notification: which table a change was made in, or the end of a transaction. */
 struct nft_event {
@@ -48,6 +52,7 @@ struct nft_event {
 	char table[64];         /* cut if longer: ours and Docker's are not */
 	uint32_t portid;        /* the sender's netlink address */
 	/* Of a commit: */
+	uint32_t generation;
 	uint32_t pid;
 	char process[16];       /* "" if unknown */
 };

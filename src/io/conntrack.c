@@ -59,10 +59,11 @@ static int compare_addresses(const void *a, const void *b)
 	return inet_compare(a, b);
 }
 
-/* Does the map skip this destination? Then an entry without our NAT is as it should be. */
-static bool is_exempt(const struct in6_addr *a)
+/* Connections of the host to itself and link-local ones are never translated: they stay. */
+static bool is_exempt(const struct flow *f)
 {
-	return inet_is_loopback(a) || inet_is_link_local(a);
+	return inet_is_loopback(&f->destination) || inet_is_link_local(&f->destination) ||
+	       inet_is_link_local(&f->source);
 }
 
 static bool is_contradicted(const struct conntrack *c, const struct mapping *m, const struct flow *f)
@@ -75,7 +76,7 @@ static bool is_contradicted(const struct conntrack *c, const struct mapping *m, 
 	/* A flow straight to the container does not go through the mapping. */
 	if (!m->added)
 		return same_target && !inet_equal(&f->destination, &f->reply_source);
-	return !same_target && !is_exempt(&f->destination) &&
+	return !same_target && !is_exempt(f) &&
 	       (!m->any_host || vec_find(&c->locals, &f->destination, compare_addresses));
 }
 

@@ -15,6 +15,7 @@ struct fw {
 	struct nlk command; /* requests and transactions, synchronous */
 	struct nlk monitor; /* notifications */
 	sd_event_source *monitor_source;
+	sd_event_source *lost_source; /* tells of a loss that was noticed while committing */
 	struct conntrack *conntrack;
 	bool ours_changed; /* by somebody else, in the transaction that is being notified */
 	bool others_changed;
@@ -22,6 +23,17 @@ struct fw {
 
 int fw_monitor_start(struct fw *fw, sd_event *event);
 void fw_monitor_stop(struct fw *fw);
+
+/*
+ * While anybody listens, the kernel makes a page of notification for every element of a transaction
+ * and keeps them all to its end: a second and 260 MB for 65,000 elements. So the monitor is
+ * suspended around large transactions. Whether somebody else committed meanwhile is told by the
+ * number of the ruleset's generation, which grows by one with every transaction.
+ */
+void fw_monitor_suspend(struct fw *fw, uint32_t *ret_generation);
+void fw_monitor_resume(struct fw *fw, uint32_t generation);
+
+int fw_read_generation(struct fw *fw, uint32_t *ret);
 
 /* Begins a request in a buffer of FW_REQUEST bytes. */
 struct nlmsghdr *fw_request_begin(void *buffer, uint16_t type, uint16_t flags, uint8_t family);

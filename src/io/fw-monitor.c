@@ -111,6 +111,55 @@ static void filter_own(struct fw *fw)
 	(void)setsockopt(fw->monitor.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
+static int on_deferred_loss(sd_event_source *source, void *userdata)
+{
+	struct fw *fw = userdata;
+
+	(void)source;
+	fw->callbacks.on_lost(fw->userdata);
+	fw->callbacks.on_rules_of_others(fw->userdata);
+	return 0;
+}
+
+static void defer_loss(struct fw *fw)
+{
+	(void)sd_event_source_set_enabled(fw->lost_source, SD_EVENT_ONESHOT);
+}
+
+/* Messages that are queued already stay. */
+void fw_monitor_suspend(struct fw *fw, uint32_t *ret_generation)
+{
+	nlk_leave(&fw->monitor, NFNLGRP_NFTABLES);
+	*ret_generation = 0;
+	(void)fw_read_generation(fw, ret_generation);
+}
+
+void fw_monitor_resume(struct fw *fw, uint32_t generation)
+{
+	uint32_t now = 0;
+	int r;
+
+	r = nlk_join(&fw->monitor, NFNLGRP_NFTABLES);
+	if (r < 0)
+		log_error_errno(r, "Cannot watch nftables any more, changes of others go unnoticed until the next resync: %m");
+	if (fw_read_generation(fw, &now) < 0 || now != generation)
+		defer_loss(fw);
+}
+
+static int add_sources(struct fw *fw, sd_event *event)
+{
+	int r;
+
+	r = sd_event_add_io(event, &fw->monitor_source, fw->monitor.fd, EPOLLIN, on_monitor, fw);
+	if (r >= 0)
+		r = sd_event_source_set_description(fw->monitor_source, "nftables monitor");
+	if (r >= 0)
+		r = sd_event_add_defer(event, &fw->lost_source, on_deferred_loss, fw);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(fw->lost_source, SD_EVENT_OFF);
+	return r;
+}
+
 int fw_monitor_start(struct fw *fw, sd_event *event)
 {
 	int r;
@@ -121,16 +170,12 @@ int fw_monitor_start(struct fw *fw, sd_event *event)
 	filter_own(fw);
 	nlk_force_buffer(&fw->monitor, SO_RCVBUFFORCE, RECEIVE_BUFFER);
 	r = nlk_join(&fw->monitor, NFNLGRP_NFTABLES);
-	if (r < 0)
-		return r;
-	r = sd_event_add_io(event, &fw->monitor_source, fw->monitor.fd, EPOLLIN, on_monitor, fw);
-	if (r < 0)
-		return r;
-	return sd_event_source_set_description(fw->monitor_source, "nftables monitor");
+	return r < 0 ? r : add_sources(fw, event);
 }
 
 void fw_monitor_stop(struct fw *fw)
 {
 	fw->monitor_source = sd_event_source_disable_unref(fw->monitor_source);
+	fw->lost_source = sd_event_source_disable_unref(fw->lost_source);
 	nlk_done(&fw->monitor);
 }

@@ -7,6 +7,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <poll.h>
 
 struct reading {
 	struct fw *fw;
@@ -93,18 +94,23 @@ static int read_family(struct fw *fw, enum ruleset_family family, struct ruleset
 	if (r < 0 || !table->present)
 		return r;
 	r = read_contents(&reading);
-	if (r < 0)
-		return r;
-	nft_decode_finish(table);
-	return 0;
+	return r < 0 ? r : nft_decode_finish(table);
+}
+
+static void pause_ms(unsigned ms)
+{
+	(void)poll(NULL, 0, (int)ms);
 }
 
 int fw_read(struct fw *fw, struct ruleset *ret)
 {
 	int r = -EINTR;
 
-	for (unsigned i = 0; i < FW_DUMP_ATTEMPTS && r == -EINTR; i++) {
+	for (unsigned i = 0; i < FW_DUMP_ATTEMPTS && (r == -EINTR || r == -EAGAIN); i++) {
 		_cleanup_(ruleset_done) struct ruleset ruleset = {0};
+
+		if (r == -EAGAIN)
+			pause_ms(1U << MIN_OF(i, 5U)); /* the kernel is about to resize a hash table */
 
 		r = 0;
 		for (enum ruleset_family f = 0; r >= 0 && f < _RULESET_FAMILY_MAX; f++)

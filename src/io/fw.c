@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #define BUFFER_MIN (1U << 20)
+#define LARGE_COMMIT 64 /* changes: from here on, suspending the monitor is worth its four calls */
 
 struct nlmsghdr *fw_request_begin(void *buffer, uint16_t type, uint16_t flags, uint8_t family)
 {
@@ -22,21 +23,31 @@ struct nlmsghdr *fw_request_begin(void *buffer, uint16_t type, uint16_t flags, u
 	return h;
 }
 
-static int ignore(const struct nlmsghdr *h, void *userdata)
+static int on_generation(const struct nlmsghdr *h, void *userdata)
 {
-	(void)h;
-	(void)userdata;
+	struct nft_event e;
+
+	if (nft_decode_event(h, &e) > 0 && e.commit)
+		*(uint32_t *)userdata = e.generation;
 	return 0;
+}
+
+int fw_read_generation(struct fw *fw, uint32_t *ret)
+{
+	uint8_t buffer[FW_REQUEST];
+
+	return nlk_request(&fw->command,
+			   fw_request_begin(buffer, NFT_MSG_GETGEN, NLM_F_ACK, NFPROTO_UNSPEC),
+			   on_generation, ret);
 }
 
 /* The cheapest question that needs both the capability and nf_tables (and loads the module). */
 static int probe(struct fw *fw)
 {
-	uint8_t buffer[FW_REQUEST];
+	uint32_t generation;
 	int r;
 
-	r = nlk_request(&fw->command,
-			fw_request_begin(buffer, NFT_MSG_GETGEN, NLM_F_ACK, NFPROTO_UNSPEC), ignore, NULL);
+	r = fw_read_generation(fw, &generation);
 	return r == -EINVAL ? -EOPNOTSUPP : r; /* nobody registered for these messages */
 }
 
@@ -163,13 +174,11 @@ static int transact(struct fw *fw, const struct ruleset_changes *changes, bool o
 	return r;
 }
 
-int fw_commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_refusal *ret_refusal)
+static int commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_refusal *ret_refusal)
 {
 	bool shared = false;
 	int r;
 
-	if (changes->n == 0)
-		return 0;
 	*ret_refusal = (struct fw_refusal){.change = changes->n};
 	r = transact(fw, changes, false, ret_refusal, &shared);
 	/* Nothing has been applied: ask again in a way that makes the kernel name the element. */
@@ -177,6 +186,21 @@ int fw_commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_re
 		r = transact(fw, changes, true, ret_refusal, &shared);
 	if (r < 0 && ret_refusal->error == 0)
 		ret_refusal->error = -r;
+	return r;
+}
+
+int fw_commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_refusal *ret_refusal)
+{
+	uint32_t generation;
+	int r;
+
+	if (changes->n == 0)
+		return 0;
+	if (changes->n < LARGE_COMMIT)
+		return commit(fw, changes, ret_refusal);
+	fw_monitor_suspend(fw, &generation);
+	r = commit(fw, changes, ret_refusal);
+	fw_monitor_resume(fw, generation + (r > 0));
 	return r;
 }
 

@@ -55,6 +55,11 @@ int nlk_join(struct nlk *n, unsigned group)
 	return 0;
 }
 
+void nlk_leave(struct nlk *n, unsigned group)
+{
+	(void)setsockopt(n->fd, SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, &group, sizeof(group));
+}
+
 void nlk_force_buffer(struct nlk *n, int option, size_t size)
 {
 	int now = 0, want = size > INT32_MAX / 2 ? INT32_MAX / 2 : (int)size;

@@ -29,6 +29,7 @@ struct nlk_error {
 int nlk_open(struct nlk *ret, int protocol);
 void nlk_done(struct nlk *n);
 int nlk_join(struct nlk *n, unsigned group);
+void nlk_leave(struct nlk *n, unsigned group);
 /* Raises a buffer of the socket (SO_SNDBUFFORCE, SO_RCVBUFFORCE), never lowers it. */
 void nlk_force_buffer(struct nlk *n, int option, size_t size);
 

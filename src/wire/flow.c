@@ -51,6 +51,7 @@ int flow_decode(const struct nlmsghdr *h, struct flow *ret)
 		return r;
 	*ret = (struct flow){
 		.protocol = original.protocol,
+		.source = original.source,
 		.destination = original.destination,
 		.destination_port = original.destination_port,
 		.reply_source = reply.source,

@@ -444,9 +444,17 @@ static bool pair_interval_ends(struct ruleset_set *s)
 	return true;
 }
 
-void nft_decode_finish(struct ruleset_table *table)
+static bool has_twins(const struct ruleset_set *s)
 {
-	bool tagged = false, foreign = false;
+	for (size_t i = 1; i < s->elements.n; i++)
+		if (ruleset_element_compare(&s->elements.items[i - 1], &s->elements.items[i]) == 0)
+			return true;
+	return false;
+}
+
+int nft_decode_finish(struct ruleset_table *table)
+{
+	bool tagged = false, foreign = false, twins = false;
 
 	vec_foreach(s, &table->sets) {
 		if (s->interval && !pair_interval_ends(s)) {
@@ -454,6 +462,7 @@ void nft_decode_finish(struct ruleset_table *table)
 			table->damaged = true;
 		}
 		vec_sort(&s->elements, ruleset_element_compare);
+		twins = twins || has_twins(s);
 	}
 	vec_foreach(c, &table->chains)
 		vec_foreach(rule, &c->rules) {
@@ -463,4 +472,5 @@ void nft_decode_finish(struct ruleset_table *table)
 	/* Rules, and not one of them ours: somebody else's table, or made in another way. */
 	if (foreign && !tagged)
 		table->damaged = true;
+	return twins ? -EAGAIN : 0;
 }

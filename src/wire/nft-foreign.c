@@ -18,6 +18,7 @@ static int decode_commit(const struct nlmsghdr *h, struct nft_event *e)
 	if (r < 0)
 		return r;
 	e->commit = true;
+	(void)attrs_be32(tb[NFTA_GEN_ID], &e->generation);
 	(void)attrs_be32(tb[NFTA_GEN_PROC_PID], &e->pid);
 	(void)attrs_string(tb[NFTA_GEN_PROC_NAME], e->process, sizeof(e->process));
 	return 1;
