@@ -22,7 +22,9 @@ DEFINE_CLEANUP(struct link_monitor *, link_monitor_free)
 
 /* Owned by *m; complete after link_monitor_new(). The manager has docker_rules filled in. */
 struct links *link_monitor_links(struct link_monitor *m);
-/* Reads the sysctls again (the kernel does not announce all of them). > 0: something changed. */
+/* Reads the sysctls, and the bridges' own settings, again (the kernel does not announce all of
+ * them). > 0: something changed; on_change is not called for it. */
 int link_read_sysctls(struct link_monitor *m);
-/* Writes an integer to path below /proc/sys ("net/ipv6/conf/eth0/accept_ra"; ".." is refused). 0, or -errno (-EROFS, -EACCES: read-only /proc/sys). */
+/* Writes an integer to path below /proc/sys, as "net/ipv6/conf/eth0/accept_ra"; "..", "." and a
+ * leading "/" are refused. 0, or -errno (-EROFS, -EACCES: read-only /proc/sys). */
 int link_write_sysctl(const char *path, int value);

@@ -13,7 +13,7 @@
 enum rtnl_kind {
 	RTNL_LINK,
 	RTNL_LINK_GONE,
-	RTNL_PORT, /* a bridge on one of its ports (AF_BRIDGE): says less than RTNL_LINK */
+	RTNL_PORT,      /* a bridge on one of its ports (AF_BRIDGE): says less than RTNL_LINK */
 	RTNL_PORT_GONE, /* the interface left its bridge; it lives on */
 	RTNL_ADDRESS,
 	RTNL_ADDRESS_GONE,
@@ -38,16 +38,16 @@ struct rtnl_route {
 	struct inet_prefix source; /* of a source-specific route, else length 0 */
 	uint32_t table;
 	uint32_t metric;
-	bool from_ra;   /* learnt from a router advertisement */
-	bool multipath; /* next hops outlive their interface's being down */
-	bool replaces;  /* took the place of a route that the message does not describe */
+	bool from_ra;      /* learnt from a router advertisement */
+	bool multipath;    /* next hops outlive their interface's being down */
+	bool replaces;     /* took the place of a route that the message does not describe */
 	size_t n_nexthops; /* 0: this route does not count, but what it replaced may have */
 	struct rtnl_nexthop nexthops[RTNL_NEXTHOPS_MAX];
 };
 
 struct rtnl_message {
 	enum rtnl_kind kind;
-	int ifindex; /* of everything but routes */
+	int ifindex;  /* of everything but routes */
 	bool enabled; /* RTNL_LINK: IFF_UP, whatever the carrier */
 	union {
 		struct link link; /* RTNL_LINK; addresses, routes and settings are empty */

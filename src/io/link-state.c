@@ -30,18 +30,17 @@ static size_t lower_bound(const void *items, size_t n, size_t size, const void *
 }
 
 /* Adds *item at its place in a sorted vector and evaluates to its address, NULL without memory. */
-#define insert_sorted(v, item, compare)                                                    \
-	({                                                                                 \
-		typeof((v)->items) place_ = vec_add(v);                                    \
-		if (place_) {                                                              \
-			size_t i_ = lower_bound((v)->items, (v)->n - 1, sizeof(*place_),   \
-						(item), (compare));                        \
-			place_ = &(v)->items[i_];                                          \
-			memmove(place_ + 1, place_,                                        \
-				((v)->n - 1 - i_) * sizeof(*place_));                      \
-			*place_ = *(item);                                                 \
-		}                                                                          \
-		place_;                                                                    \
+#define insert_sorted(v, item, compare)                                                          \
+	({                                                                                       \
+		typeof((v)->items) place_ = vec_add(v);                                          \
+		if (place_) {                                                                    \
+			size_t i_ = lower_bound((v)->items, (v)->n - 1, sizeof(*place_), (item), \
+						(compare));                                      \
+			place_ = &(v)->items[i_];                                                \
+			memmove(place_ + 1, place_, ((v)->n - 1 - i_) * sizeof(*place_));        \
+			*place_ = *(item);                                                       \
+		}                                                                                \
+		place_;                                                                          \
 	})
 
 static int compare_links(const void *a, const void *b)
@@ -208,8 +207,7 @@ static int apply_address(struct link_state *s, int ifindex, const struct link_ad
 	return 1;
 }
 
-static int apply_address_gone(struct link_state *s, int ifindex,
-			      const struct link_address *address)
+static int apply_address_gone(struct link_state *s, int ifindex, const struct link_address *address)
 {
 	struct link *link = links_find(&s->links, ifindex);
 	struct link_address *known;
@@ -346,8 +344,8 @@ static bool same_addresses(const struct link *a, const struct link *b)
 
 static bool same_routes(const struct link *a, const struct link *b)
 {
-	return a->default_route == b->default_route &&
-	       a->default_route_ra == b->default_route_ra && same_prefixes(a, b);
+	return a->default_route == b->default_route && a->default_route_ra == b->default_route_ra &&
+	       same_prefixes(a, b);
 }
 
 static int add_prefix(struct link *link, const struct inet_prefix *prefix)

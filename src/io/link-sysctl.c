@@ -136,9 +136,8 @@ int link_sysctl_read(struct links *l)
 	bool writable = is_writable();
 	int changed;
 
-	changed = read_all_and_default(l) |
-		  set(&l->bridge_nf_call_ip6tables,
-		      read_number("net/bridge/bridge-nf-call-ip6tables"));
+	changed = read_all_and_default(l) | set(&l->bridge_nf_call_ip6tables,
+						read_number("net/bridge/bridge-nf-call-ip6tables"));
 	if (l->sysctl_writable != writable) {
 		l->sysctl_writable = writable;
 		changed = 1;

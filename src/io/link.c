@@ -8,8 +8,10 @@
 
 #include "base/log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/filter.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
@@ -40,8 +42,8 @@ struct link_monitor {
 
 	struct link_state state;
 	bool changed;
-	bool lost;         /* what is kept may be wrong until the next dump */
-	bool waiting;      /* ... which the timer will start */
+	bool lost;    /* what is kept may be wrong until the next dump */
+	bool waiting; /* ... which the timer will start */
 	bool shown_incomplete;
 	bool full_logged;
 	uint64_t last_resync_us;
@@ -54,6 +56,39 @@ static int open_netlink(int flags)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE);
 
 	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * A host may hold the routes of the whole Internet, which change all day. Those that a decoder
+ * would throw away anyway, because they lead through a gateway or to a single host, shall not
+ * even wake us up. What replaces a route we have to see. Without the filter all works as well.
+ */
+static void filter_routes(int fd)
+{
+	/* Loads convert from network byte order, which netlink's headers are not in. */
+	const uint16_t added = htons(RTM_NEWROUTE), deleted = htons(RTM_DELROUTE);
+	const uint16_t replace = htons(NLM_F_REPLACE);
+	const unsigned route = NLMSG_HDRLEN, attributes = NLMSG_SPACE(sizeof(struct rtmsg));
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, added, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, deleted, 0, 9),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_flags)),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, replace, 7, 0),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, route + offsetof(struct rtmsg, rtm_dst_len)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 128, 5, 0),
+		BPF_STMT(BPF_LD | BPF_IMM, attributes),
+		BPF_STMT(BPF_LDX | BPF_IMM, RTA_GATEWAY),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog program = { N_ELEMENTS(code), code };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
+		log_debug_errno(errno, "rtnetlink: no filter for routes, going on without: %m");
 }
 
 static int open_monitor(void)
@@ -76,6 +111,7 @@ static int open_monitor(void)
 	/* Without CAP_NET_ADMIN in the initial user namespace the limit of net.core.rmem_max holds. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	filter_routes(fd);
 	for (size_t i = 0; i < N_ELEMENTS(groups); i++)
 		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
 			       sizeof(groups[i])) < 0)
@@ -419,8 +455,8 @@ static void apply_datagram(struct link_monitor *m, size_t length)
 {
 	int left = (int)length, r;
 
-	for (const struct nlmsghdr *h = (const struct nlmsghdr *)m->buffer;
-	     mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+	for (const struct nlmsghdr *h = (const struct nlmsghdr *)m->buffer; mnl_nlmsg_ok(h, left);
+	     h = mnl_nlmsg_next(h, &left)) {
 		r = apply_bytes(&m->state, h);
 		if (r < 0)
 			note_loss(m);
@@ -442,7 +478,8 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 			break;
 		if (n == -ENOBUFS) {
 			if (!m->lost)
-				log_debug("rtnetlink: messages were lost, reading everything again");
+				log_debug(
+					"rtnetlink: messages were lost, reading everything again");
 			note_loss(m);
 		} else if (n < 0) {
 			log_error_errno((int)n, "rtnetlink: cannot receive, will retry: %m");

@@ -3,17 +3,13 @@
 #include "base/inet.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "cmocka.h"
 #include "io/link-internal.h"
-#include "io/link.h"
 
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 /* How long a change may take to arrive, and how long silence has to last to be believed. */
 #define PATIENCE_US (5 * 1000 * 1000ULL)
@@ -71,15 +67,15 @@ static void spin(uint64_t us)
 }
 
 /* Handles events until the condition holds. */
-#define expect(condition)                                                  \
-	do {                                                               \
-		uint64_t end_ = now_us() + PATIENCE_US;                    \
-                                                                           \
-		while (!(condition)) {                                     \
-			if (now_us() > end_)                               \
-				fail_msg("never: %s", #condition);         \
+#define expect(condition)                                                   \
+	do {                                                                \
+		uint64_t end_ = now_us() + PATIENCE_US;                     \
+                                                                            \
+		while (!(condition)) {                                      \
+			if (now_us() > end_)                                \
+				fail_msg("never: %s", #condition);          \
 			assert_true(sd_event_run(world.event, 10000) >= 0); \
-		}                                                          \
+		}                                                           \
 	} while (0)
 
 static int set_up(void **state)
@@ -168,11 +164,11 @@ static int tear_down(void **state)
 	return 0;
 }
 
-#define need_namespace()           \
-	do {                       \
-		(void)state;       \
+#define need_namespace()            \
+	do {                        \
+		(void)state;        \
 		if (!world.monitor) \
-			skip();    \
+			skip();     \
 	} while (0)
 
 static bool has_address(const char *interface, const char *text)
@@ -212,7 +208,8 @@ static bool is_uplink(const char *interface)
 static void add_pair(const char *name)
 {
 	run("ip link add %s type veth peer name %s-peer && ip link set %s-peer up && "
-	    "ip link set %s up", name, name, name, name);
+	    "ip link set %s up",
+	    name, name, name, name);
 	expect(find(name) && find(name)->up);
 }
 
@@ -471,6 +468,28 @@ static void test_on_link(void **state)
 	assert_int_equal(find("v0")->on_link.n, 2);
 }
 
+/* The routes of a router, thousands of them, come and go and do not even wake us up. */
+static void test_many_routes(void **state)
+{
+	need_namespace();
+	/* No link-local addresses: their duplicate address detection would end in between. */
+	assert_int_equal(link_write_sysctl("net/ipv6/conf/default/addr_gen_mode", 1), 0);
+	add_pair("v0");
+	run("ip addr add 2001:db8:1::1/64 dev v0 nodad");
+	expect(has_prefix("v0", "2001:db8:1::/64"));
+	spin(SILENCE_US);
+	run("for i in $(seq 3000); do echo route add 2001:db9:$i::/48 via 2001:db8:1::fe dev v0; "
+	    "echo route add 2001:dba::$i dev v0; done | ip -6 -batch -");
+	assert_int_equal(sd_event_run(world.event, SILENCE_US), 0);
+	run("for i in $(seq 3000); do echo route del 2001:db9:$i::/48 via 2001:db8:1::fe dev v0; "
+	    "done | ip -6 -batch -");
+	assert_int_equal(sd_event_run(world.event, SILENCE_US), 0);
+	run("ip -6 route add 2001:db8:2::/64 dev v0");
+	expect(has_prefix("v0", "2001:db8:2::/64"));
+	run("ip -6 route replace 2001:db8:2::/64 via 2001:db8:1::fe dev v0");
+	expect_same_as_dump();
+}
+
 static int count_uplinks(void)
 {
 	int n = 0;
@@ -614,6 +633,7 @@ int main(void)
 		kernel_test(test_replace),
 		kernel_test(test_silent_routes),
 		kernel_test(test_on_link),
+		kernel_test(test_many_routes),
 		kernel_test(test_settings),
 		kernel_test(test_coalescing),
 		kernel_test(test_lost_messages),

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/own.h"
+#include "cmocka.h"
 #include "wire/rtnl.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 /* The order matters: net/if.h (by base/links.h) before linux/if.h. */
 #include <linux/if.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
-
-#include <cmocka.h>
 
 /* A message under construction. */
 struct message {
@@ -91,8 +88,7 @@ static void begin_link(struct message *m, uint16_t type, uint8_t family, int ifi
 	begin(m, type, 0, &info, sizeof(info));
 }
 
-static void begin_route(struct message *m, uint16_t type, uint16_t flags,
-			const struct rtmsg *info)
+static void begin_route(struct message *m, uint16_t type, uint16_t flags, const struct rtmsg *info)
 {
 	struct rtmsg copy = *info;
 
@@ -610,18 +606,12 @@ static void test_untouched(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_link),
-		cmocka_unit_test(test_bridge),
-		cmocka_unit_test(test_port),
-		cmocka_unit_test(test_link_malformed),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_address),
-		cmocka_unit_test(test_default_route),
-		cmocka_unit_test(test_multipath),
-		cmocka_unit_test(test_on_link_route),
-		cmocka_unit_test(test_route_malformed),
-		cmocka_unit_test(test_netconf),
-		cmocka_unit_test(test_untouched),
+		cmocka_unit_test(test_link),          cmocka_unit_test(test_bridge),
+		cmocka_unit_test(test_port),          cmocka_unit_test(test_link_malformed),
+		cmocka_unit_test(test_truncated),     cmocka_unit_test(test_address),
+		cmocka_unit_test(test_default_route), cmocka_unit_test(test_multipath),
+		cmocka_unit_test(test_on_link_route), cmocka_unit_test(test_route_malformed),
+		cmocka_unit_test(test_netconf),       cmocka_unit_test(test_untouched),
 	};
 
 	return cmocka_run_group_tests_name("rtnl", tests, NULL, NULL);
