@@ -52,8 +52,8 @@ PURE_TESTS := inet vec facts plan ruleset ruleset-diff nft-text nft docker-json 
 TESTS := $(patsubst tests/unit/test-%.c,%,$(wildcard tests/unit/test-*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 
-.PHONY: all help deps check check-unit check-corpus check-rules check-net check-engines check-san \
-	demo bench fuzz analyze format install clean
+.PHONY: all help deps check check-unit check-corpus check-rules check-net check-san demo bench \
+	analyze format install clean
 .DELETE_ON_ERROR:
 
 all: $(B)/ipv6natd $(B)/ipv6natctl ## build the daemon and the inspection tool
@@ -97,10 +97,20 @@ $(addprefix $(B)/replay-,$(FUZZERS)): $(B)/replay-%: $(B)/tests/fuzz/fuzz-%.o $(
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
 # ------------------------------------------------------------------- tests
-check: all check-rules check-unit check-corpus check-net ## all tests (root; installs what it needs)
+# What follows on a fresh system first installs what is missing; the second make sees it.
+deps: ## install what building and testing needs (apt; elsewhere: print the list)
+	$(Q)contrib/install-deps
+
+check: deps ## all tests, as root; installs what is missing
+	$(Q)$(MAKE) --no-print-directory all check-rules check-unit check-corpus check-net
+
+demo: deps ## shows the main job with real traffic, as root; installs what is missing
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/lab/demo.py
 
 check-unit: $(addprefix $(B)/test-,$(TESTS)) ## unit tests, some of them on the real kernel
-	$(Q)for t in $^; do echo "== $$t"; $$t || exit 1; done
+	$(Q)for t in $^; do $$t >$(B)/test.log 2>&1 && tail -n 1 $(B)/test.log | sed "s|^|$$t |" || \
+		{ cat $(B)/test.log; exit 1; }; done
 
 check-corpus: $(addprefix $(B)/replay-,$(FUZZERS)) ## the fuzzers' corpora
 	$(Q)for f in $(FUZZERS); do $(B)/replay-$$f tests/fuzz/corpus/$$f/* || exit 1; done
@@ -108,8 +118,33 @@ check-corpus: $(addprefix $(B)/replay-,$(FUZZERS)) ## the fuzzers' corpora
 check-rules: all ## layers, names, documents, shell scripts
 	$(Q)tests/check/run
 
-check-net: all ## network tests on a real Docker Engine 20.10
-	$(Q)$(PYTEST) -q -p no:cacheprovider tests/net
+check-net: all ## network tests on a real Docker Engine (ENGINE=20.10, 26.1 or 28.5)
+	$(Q)cd tests/net && IPV6NATD=$(or $(IPV6NATD),$(abspath $(B)/ipv6natd)) \
+		IPV6NATCTL=$(or $(IPV6NATCTL),$(abspath $(B)/ipv6natctl)) \
+		$(PYTEST) -q -p no:cacheprovider --engine $(or $(ENGINE),20.10) $(TESTARGS)
+
+check-san: deps ## unit tests, corpora and network tests under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory SAN=1 all check-unit check-corpus check-net
+
+analyze: ## clang-format, clang-tidy, cppcheck, gcc -fanalyzer
+	$(Q)contrib/install-deps analyze
+	$(Q)tests/check/analyze
+
+format: ## format all C files
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# -------------------------------------------------------------- installing
+install: all ## install below $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(B)/ipv6natd $(DESTDIR)$(SBINDIR)/ipv6natd
+	install -D -m 755 $(B)/ipv6natctl $(DESTDIR)$(BINDIR)/ipv6natctl
+	install -D -m 644 man/ipv6natd.8 $(DESTDIR)$(MANDIR)/man8/ipv6natd.8
+	install -D -m 644 man/ipv6natctl.1 $(DESTDIR)$(MANDIR)/man1/ipv6natctl.1
+	install -D -m 644 man/ipv6nat.conf.5 $(DESTDIR)$(MANDIR)/man5/ipv6nat.conf.5
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/sbin/ipv6natd|$(SBINDIR)/ipv6natd|' systemd/ipv6natd.service \
+		>$(DESTDIR)$(UNITDIR)/ipv6natd.service
+	test -e $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf || \
+		install -D -m 644 contrib/ipv6nat.conf $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf
 
 clean: ## remove build products
 	rm -rf build

@@ -95,7 +95,7 @@ compare_problems() {
 }
 
 compare_options build/ipv6natd man/ipv6natd.8
-compare_options build/ipv6natctl man/ipv6natctl.8
+compare_options build/ipv6natctl man/ipv6natctl.1
 compare_keys
 compare_problems
 ((failed == 0)) || exit 1
