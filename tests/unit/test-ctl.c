@@ -299,11 +299,11 @@ static void test_tables(void **state)
 	assert_int_equal(ctl(w, "ports", "--no-legend"), 0);
 	assert_says(w->out, "[::]:8080 [fd00:6::2]:80 active");
 	assert_int_equal(ctl(w, "ports", "--json", "-o", "CONTAINER,CONNECTIONS"), 0);
-	assert_says(w->out, "\"container\":\"web\"");
-	assert_says(w->out, "\"connections\":5");
+	assert_says(w->out, "\"container\": \"web\"");
+	assert_says(w->out, "\"connections\": 5");
 	assert_int_equal(ctl(w, "networks", "--json", "-o", "NETWORK,SNAT"), 0);
-	assert_says(w->out, "\"network\":\"evil\\u001b[31m\\\\x\"");
-	assert_says(w->out, "\"snat\":null");
+	assert_says(w->out, "\"network\": \"evil\\u001b[31m\\\\x\"");
+	assert_says(w->out, "\"snat\": null");
 	w->status = "{}";
 	assert_int_equal(ctl(w, "networks"), 1);
 	assert_says(w->err, "cannot be understood");
