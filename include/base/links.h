@@ -28,9 +28,11 @@ struct link {
 	bool has_mac;
 	bool default_route;    /* an IPv6 default route leaves here */
 	bool default_route_ra; /* ... and it was learnt from a router advertisement */
-	int accept_ra;         /* conf.IFACE.accept_ra; -1: unknown. Only read for uplinks */
-	int forwarding;        /* conf.IFACE.forwarding; -1: unknown. Only read for uplinks and bridges */
-	int force_forwarding;  /* conf.IFACE.force_forwarding; -1: kernel has none */
+	/* Settings below conf.IFACE, of uplinks, bridges, and interfaces with an address that is not
+	 * link-local; -1: not read, or unknown to the kernel. */
+	int accept_ra;
+	int forwarding;
+	int force_forwarding; /* kernel 6.17 */
 	VEC(struct link_address) addresses;   /* sorted by address */
 	VEC(struct inet_prefix) on_link;      /* on-link routes (no gateway), sorted */
 };

@@ -86,13 +86,28 @@ static int set(int *value, int now)
 	return 1;
 }
 
+/*
+ * Whose settings matter: uplinks, bridges, and what packets for a published port may come in on. An
+ * uplink that lost its default route to forwarding is among them, the ports of a bridge are not.
+ */
+static bool is_wanted(const struct link *link)
+{
+	if (!has_conf(link))
+		return false;
+	if (link->default_route || link->is_bridge)
+		return true;
+	vec_foreach (a, &link->addresses)
+		if (!inet_is_link_local(&a->address) && !inet_is_loopback(&a->address))
+			return true;
+	return false;
+}
+
 static int read_link(struct link *link)
 {
 	int accept_ra = -1, forwarding = -1, force_forwarding = -1;
 
-	if (has_conf(link) && link->default_route)
+	if (is_wanted(link)) {
 		accept_ra = read_conf(link->name, "accept_ra");
-	if (has_conf(link) && (link->default_route || link->is_bridge)) {
 		forwarding = read_conf(link->name, "forwarding");
 		force_forwarding = read_conf(link->name, "force_forwarding");
 	}
@@ -105,10 +120,7 @@ int link_sysctl_complete(struct links *l)
 	int changed = 0;
 
 	vec_foreach (link, &l->links) {
-		bool wanted = link->default_route || link->is_bridge;
-
-		if (wanted != (link->forwarding >= 0) ||
-		    link->default_route != (link->accept_ra >= 0))
+		if (is_wanted(link) != (link->forwarding >= 0))
 			changed |= read_link(link);
 	}
 	return changed;

@@ -287,7 +287,7 @@ static void test_bridge(void **state)
 	add_pair("v0");
 	expect(find("b0") && find("b0")->is_bridge && !find("v0")->is_bridge);
 	assert_int_equal(find("b0")->forwarding, 0);
-	assert_int_equal(find("b0")->accept_ra, -1);
+	assert_int_equal(find("b0")->accept_ra, 1);
 	run("ip link set v0 master b0");
 	expect(find("v0")->master == find("b0")->ifindex);
 	expect(find("b0")->up);
@@ -357,7 +357,7 @@ static void test_default_routes(void **state)
 	run("ip -6 route del default dev v0 metric 200");
 	expect(!is_uplink("v0"));
 	assert_false(find("v0")->default_route_ra);
-	assert_int_equal(find("v0")->accept_ra, -1);
+	assert_int_equal(find("v0")->accept_ra, 1);
 
 	run("ip -6 route add default dev v1 table 51820");
 	expect(is_uplink("v1"));
