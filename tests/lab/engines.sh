@@ -5,6 +5,7 @@
 # started.
 #
 #	engines.sh [VERSION]...		20.10, 26.1, 28.5; without arguments all of them
+#	engines.sh --mirror		print the archive and exit
 #
 # Prints one directory per version, which belongs first in PATH: dockerd needs the docker-proxy of
 # its own version. The directory of 20.10 also holds the docker command, containerd and runc that
@@ -77,6 +78,14 @@ fetch() {
 	rm -rf "$work"
 	trap - EXIT
 }
+
+# For those who make other systems from the same archive.
+if [ "${1:-}" = --mirror ]; then
+	from=$(mirror)
+	[ -n "$from" ] || unavailable "no Debian archive in this machine's apt configuration"
+	printf '%s\n' "$from"
+	exit
+fi
 
 mkdir -p "$cache"
 exec 9>"$cache/.lock"
