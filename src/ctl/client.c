@@ -149,9 +149,15 @@ int client_request(const struct ctl_options *o, const char *method, const char *
 		r = explain_transfer(curl, code, o->control);
 	else
 		(void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	if (code == CURLE_OK && (status != 200 || reply.n == 0))
+	if (code == CURLE_OK && status != 200)
 		r = explain_answer(status, &reply);
 	curl_easy_cleanup(curl);
+	if (r == CTL_OK && !reply.body)
+		reply.body = strdup(""); /* there is no plan yet, for example */
+	if (r == CTL_OK && !reply.body) {
+		ctl_error(NULL, "out of memory");
+		r = CTL_FAILED;
+	}
 	if (r != CTL_OK) {
 		client_reply_done(&reply);
 		return r;

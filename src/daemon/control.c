@@ -5,6 +5,7 @@
 #include "io/http-server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define JSON "application/json"
@@ -53,9 +54,11 @@ static void on_healthz(void *userdata, struct http_request *request)
 static void on_synced(void *data, int error)
 {
 	struct http_request *request = data;
+	char message[128];
 
+	snprintf(message, sizeof(message), "the synchronisation failed: %s", strerror(-error));
 	if (error < 0)
-		http_reply_error(request, 503, strerror(-error),
+		http_reply_error(request, 503, message,
 				 "see \"ipv6natctl status\" and the daemon's log");
 	else
 		http_reply(request, 200, JSON, strdup("{}"));

@@ -25,6 +25,7 @@ struct world {
 	sd_event *event;
 	struct control *control;
 	const char *status; /* the document to answer with; NULL: an error */
+	bool no_plan;
 	int sync_error;
 	const char *reload_error;
 	char out[64 * 1024], err[4096]; /* what the last run has printed */
@@ -42,8 +43,9 @@ static int fake_status(void *userdata, char **ret)
 
 static int fake_plan(void *userdata, char **ret)
 {
-	(void)userdata;
-	*ret = strdup("table ip6 ipv6nat {\n\tcomment \"\x1b[31m\"\n}\n");
+	struct world *w = userdata;
+
+	*ret = strdup(w->no_plan ? "" : "table ip6 ipv6nat {\n\tcomment \"\x1b[31m\"\n}\n");
 	return 0;
 }
 
@@ -312,6 +314,9 @@ static void test_tables(void **state)
 	assert_says(w->err, "Input/output error");
 	assert_int_equal(ctl(w, "plan"), 0);
 	assert_string_equal(w->out, "table ip6 ipv6nat {\n\tcomment \"\\x1b[31m\"\n}\n");
+	w->no_plan = true;
+	assert_int_equal(ctl(w, "plan"), 0);
+	assert_string_equal(w->out, "");
 }
 
 /* sync and reload say what went wrong, and the exit code does, too. */
@@ -325,6 +330,7 @@ static void test_post(void **state)
 	assert_int_equal(ctl(w, "sync"), 0);
 	w->sync_error = -ENOTCONN;
 	assert_int_equal(ctl(w, "sync"), 1);
+	assert_says(w->err, "synchronisation failed");
 	assert_int_equal(ctl(w, "reload"), 0);
 	w->reload_error = "f.conf:3: unknown key X in [Daemon]";
 	assert_int_equal(ctl(w, "reload"), 1);
