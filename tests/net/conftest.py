@@ -78,6 +78,12 @@ def order(request):
     return Order(request.param == "world-first")
 
 
+@pytest.fixture(scope="module", params=["world-first", "daemon-first"])
+def module_order(request):
+    """As order, for a world that a whole module shares; every test runs in both."""
+    return Order(request.param == "world-first")
+
+
 @pytest.fixture(scope="session")
 def engine_version(request):
     return request.config.getoption("--engine")
@@ -128,6 +134,28 @@ def module_lab(make_lab):
 def module_engine(module_lab, make_engine):
     """Its engine; a module that needs other options overrides this fixture."""
     return make_engine(module_lab)
+
+
+@pytest.fixture(scope="module")
+def make_world(module_engine, module_order):
+    """Makes the world that a module shares, in both orders: make_world(build, config="...") calls
+    build() and starts a daemon; (what build returned, the daemon)."""
+    made = []
+
+    def make(build, **options):
+        daemon = Daemon(module_engine, **options)
+        made.append(daemon)
+        return module_order(build, daemon), daemon
+
+    yield make
+    try:
+        for daemon in made:
+            daemon.stop()
+    finally:
+        for daemon in made:
+            daemon.close()
+            daemon.wipe_rules()
+        module_engine.clean()
 
 
 @pytest.fixture
