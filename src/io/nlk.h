@@ -2,6 +2,7 @@
 #pragma once
 /* A netlink socket: checked sending, bounded receiving, requests that are answered at once. */
 #include "base/own.h"
+#include "wire/attrs.h"
 
 #include <libmnl/libmnl.h>
 #include <stdbool.h>
@@ -44,7 +45,7 @@ void nlk_drain(struct nlk *n);
 /* The messages in the buffer. */
 #define nlk_foreach(h, left, n)                                                           \
 	for (left = (int)(n)->received, h = (const struct nlmsghdr *)(n)->buffer;         \
-	     mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+	     attrs_message_ok(h, left); h = mnl_nlmsg_next(h, &left))
 
 /* 0 or -EBADMSG. */
 int nlk_error_decode(const struct nlmsghdr *h, struct nlk_error *ret);

@@ -9,6 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* mnl_nlmsg_ok() of libmnl 1.0.4 takes a length beyond 2 GiB for a negative one, and lets it pass. */
+static inline bool attrs_message_ok(const struct nlmsghdr *h, int left)
+{
+	return mnl_nlmsg_ok(h, left) && h->nlmsg_len <= (uint32_t)left;
+}
+
 /* Fills tb[0..n) with the attributes behind the first offset bytes of the payload; types of n and
  * above are passed over. 0 or -EBADMSG. */
 int attrs_parse(const struct nlmsghdr *h, size_t offset, const struct nlattr **tb, size_t n);

@@ -39,7 +39,7 @@ static int entry_at(const struct table *t, uint32_t offset, struct entry *ret)
 	if (offset >= t->size)
 		return 0;
 	left = t->size - offset;
-	if (left < sizeof(*e) || e->next_offset > left || offset % __alignof__(*e) != 0)
+	if (left < sizeof(*e) || offset % __alignof__(*e) != 0 || e->next_offset > left)
 		return -EBADMSG;
 	if (e->target_offset < sizeof(*e) || e->target_offset % __alignof__(*target) != 0 ||
 	    e->target_offset + sizeof(*target) > e->next_offset)
