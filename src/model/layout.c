@@ -206,7 +206,7 @@ static void layout_sets(struct builder *b)
 	set(b, SET_HOST_ADDRESS, RULESET_VERDICT_MAP, RULESET_DADDR, 0, 0);
 	publish_map(b, SET_PUBLISH_ADDRESS, RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT);
 	publish_map(b, SET_PUBLISH_ANY, RULESET_L4PROTO, RULESET_DPORT, 0);
-	set(b, SET_PUBLISHED, RULESET_SET, RULESET_DPORT, 0, 0);
+	set(b, SET_PUBLISHED, RULESET_SET, RULESET_L4PROTO, RULESET_DPORT, 0);
 	set(b, SET_INSIDE, RULESET_SET, RULESET_SADDR32, 0, 0)->size = LAYOUT_INSIDE_MAX;
 	set(b, SET_PROXIED, RULESET_SET, RULESET_IIFNAME, 0, 0);
 	set(b, SET_SOURCE, RULESET_VERDICT_MAP, RULESET_SADDR, 0, 0)->interval = true;
@@ -228,7 +228,7 @@ static void layout_destination(struct builder *b, const char *name, enum ruleset
 {
 	base_chain(b, name, true, hook, PRIORITY_DNAT);
 	rule(b, vmap(SET_HOST_ADDRESS, RULESET_DADDR));
-	rule(b, in_set(SET_PUBLISHED, RULESET_DPORT, 0, 0), is_local(RULESET_DADDR),
+	rule(b, in_set(SET_PUBLISHED, RULESET_L4PROTO, RULESET_DPORT, 0), is_local(RULESET_DADDR),
 	     go_to("publish_to_unknown"));
 }
 

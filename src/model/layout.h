@@ -10,7 +10,9 @@
 #define SET_HOST_ADDRESS "host_address" /* addresses of this host -> publish chain */
 #define SET_PUBLISH_ADDRESS "publish_address" /* address . protocol . port -> address . port */
 #define SET_PUBLISH_ANY "publish_any"         /* protocol . port -> address . port */
-#define SET_PUBLISHED "published" /* every port number in the two maps */
+/* Every protocol . port in the two maps. Not the port alone: the kernel keeps two-byte keys in a
+ * bitmap, and walks a list of all of them for each one that it adds. */
+#define SET_PUBLISHED "published"
 #define SET_INSIDE "inside"       /* the first 32 bits of every subnet of ours */
 #define SET_PROXIED "proxied"   /* bridges from which nothing is translated: see needs_proxy() */
 #define SET_SOURCE "source"     /* subnet -> the network's source chain */

@@ -125,6 +125,7 @@ static int put_mapping(struct context *c, const struct mapping *m)
 	if (!e)
 		return -ENOMEM;
 	offset = 0;
+	ruleset_put_protocol(e->key, &offset, m->port.protocol);
 	ruleset_put_port(e->key, &offset, m->port.host_port);
 	return 0;
 }
