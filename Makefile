@@ -51,6 +51,7 @@ PURE_OBJS := $(call objects,base model wire)
 PURE_TESTS := inet vec facts plan ruleset ruleset-diff nft-text nft docker-json conf-ini api-json rtnl status strtab
 TESTS := $(patsubst tests/unit/test-%.c,%,$(wildcard tests/unit/test-*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
+BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
 .PHONY: all help deps check check-unit check-corpus check-rules check-net check-san demo bench \
 	analyze format install clean
@@ -94,6 +95,10 @@ $(addprefix $(B)/replay-,$(FUZZERS)): $(B)/replay-%: $(B)/tests/fuzz/fuzz-%.o $(
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
+$(addprefix $(B)/bench-,$(BENCHES)): $(B)/bench-%: $(B)/tests/bench/%.o $(TEST_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
 # ------------------------------------------------------------------- tests
@@ -107,6 +112,11 @@ check: deps ## all tests, as root; installs what is missing
 demo: deps ## shows the main job with real traffic, as root; installs what is missing
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/lab/demo.py
+
+bench: deps ## the numbers, as ratios measured side by side (QUICK=1: in two minutes)
+	$(Q)$(MAKE) --no-print-directory all $(addprefix $(B)/bench-,$(BENCHES))
+	$(Q)IPV6NATD=$(or $(IPV6NATD),$(abspath $(B)/ipv6natd)) \
+		tests/bench/bench.py $(if $(QUICK),--quick) --programs $(B)
 
 check-unit: $(addprefix $(B)/test-,$(TESTS)) ## unit tests, some of them on the real kernel
 	$(Q)for t in $^; do $$t >$(B)/test.log 2>&1 && tail -n 1 $(B)/test.log | sed "s|^|$$t |" || \
@@ -126,7 +136,7 @@ check-net: all ## network tests on a real Docker Engine (ENGINE=20.10, 26.1 or 2
 check-san: deps ## unit tests, corpora and network tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=1 all check-unit check-corpus check-net
 
-analyze: ## clang-format, clang-tidy, cppcheck, gcc -fanalyzer
+analyze: ## clang-format, clang-tidy, cppcheck
 	$(Q)contrib/install-deps analyze
 	$(Q)tests/check/analyze
 

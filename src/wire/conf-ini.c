@@ -106,9 +106,10 @@ static int skip_byte_order_mark(struct parser *p)
 			(void)ungetc(c, p->file);
 		return 0;
 	}
-	if (getc_unlocked(p->file) != 0xbb || getc_unlocked(p->file) != 0xbf)
-		return fail(p, "this is not a text file");
-	return 0;
+	c = getc_unlocked(p->file);
+	if (c == 0xbb)
+		c = getc_unlocked(p->file);
+	return c == 0xbf ? 0 : fail(p, "this is not a text file");
 }
 
 /*

@@ -295,7 +295,8 @@ static void test_tables(void **state)
 	assert_says(w->out, "NETWORK");
 	assert_says(w->out, "fd00:6::/64");
 	assert_int_equal(ctl(w, "networks", "--no-legend", "-o", "mode,ID"), 0);
-	assert_string_equal(w->out, "nat  01\n");
+	/* libsmartcols before 2.41 leaves room for the hidden header. */
+	assert_true(strcmp(w->out, "nat  01\n") == 0 || strcmp(w->out, "nat 01\n") == 0);
 	assert_int_equal(ctl(w, "networks", "-o", "mode,nonsense"), 2);
 	assert_says(w->err, "NETWORK,MODE,BRIDGE");
 	assert_int_equal(ctl(w, "ports", "--no-legend"), 0);
