@@ -280,14 +280,14 @@ static bool apply_absences(struct docker *d)
 	struct sync *sync = &d->sync;
 	bool changed = false;
 
-	for (size_t i = s->containers.n; i-- > 0;)
-		if (!vec_find(&sync->containers, &s->containers.items[i], container_compare))
-			changed |= apply_absence(d, OBJECT_CONTAINER, s->containers.items[i].id,
-						 sync->containers_skipped == 0);
 	for (size_t i = s->networks.n; i-- > 0;)
 		if (!vec_find(&sync->networks, &s->networks.items[i], network_compare))
 			changed |= apply_absence(d, OBJECT_NETWORK, s->networks.items[i].id,
 						 sync->networks_skipped == 0);
+	for (size_t i = s->containers.n; i-- > 0;)
+		if (!vec_find(&sync->containers, &s->containers.items[i], container_compare))
+			changed |= apply_absence(d, OBJECT_CONTAINER, s->containers.items[i].id,
+						 sync->containers_skipped == 0);
 	return changed;
 }
 

@@ -553,6 +553,7 @@ static void test_hostile_text(void **state)
 	static const char swarm[] = "[{\"Id\":\"n0lnlbpt8zk0qhxkzkb6w4a2f\",\"Name\":\"ov\\n<3>x\","
 				    "\"Driver\":\"overlay\",\"Options\":{\"com.docker.network.bridge.name\":"
 				    "\"\"}}]";
+	static const char error[] = "{\"message\":\"No\\nsuch container\"}";
 	struct containers c;
 	struct networks n;
 	unsigned skipped;
@@ -569,7 +570,7 @@ static void test_hostile_text(void **state)
 	assert_int_equal(n.items[0].options.n, 0);
 	networks_done(&n);
 
-	docker_json_error("{\"message\":\"No\\nsuch container\"}", 33, message, sizeof(message));
+	docker_json_error(error, strlen(error), message, sizeof(message));
 	assert_string_equal(message, "No such");
 	docker_json_error("<html>", 6, message, sizeof(message));
 	assert_string_equal(message, "");
