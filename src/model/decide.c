@@ -63,17 +63,28 @@ static bool option_bool(const struct network *n, const char *key, bool otherwise
 	return otherwise;
 }
 
-/* Our own key: the label first, then the Docker option of the same name. */
-static const char *own_value(const struct network *n, const char *key, const char **ret_where)
-{
-	const char *value = key_values_get(&n->labels, key);
+/*
+ * Our own keys: the label first, then the Docker option of the same name. What is not valid falls
+ * through to the next one.
+ */
+enum source {
+	SOURCE_LABEL,
+	SOURCE_OPTION,
+	_SOURCE_MAX,
+};
 
-	*ret_where = "label";
-	if (!value) {
-		value = key_values_get(&n->options, key);
-		*ret_where = "option";
-	}
-	return value;
+static const char *own_value(const struct network *n, enum source source, const char *key,
+			     const char **ret_where)
+{
+	*ret_where = source == SOURCE_LABEL ? "label" : "option";
+	return key_values_get(source == SOURCE_LABEL ? &n->labels : &n->options, key);
+}
+
+static bool gateway_mode_is(const struct network *n, const char *mode)
+{
+	const char *value = key_values_get(&n->options, DOCKER_BRIDGE "gateway_mode_ipv6");
+
+	return value && strcmp(value, mode) == 0;
 }
 
 static int invalid_value(struct context *c, const struct network *n, const char *where,
@@ -125,12 +136,13 @@ static int decide_by_wish(struct context *c, struct net *net)
 			return r;
 	}
 
-	for (int option = 0; option < 2; option++) {
-		value = key_values_get(option ? &n->options : &n->labels, "ipv6nat.mode");
-		where = option ? "option" : "label";
-		if (!value || strcmp(value, "auto") == 0)
+	for (enum source source = 0; source < _SOURCE_MAX; source++) {
+		value = own_value(n, source, "ipv6nat.mode", &where);
+		if (!value)
 			continue;
 		mode = net_mode_from_string(value);
+		if (mode == NET_MODE_AUTO)
+			return 0;
 		if (mode >= 0 && mode != NET_MODE_NPT)
 			return decided(net, (enum net_mode)mode, "%s ipv6nat.mode=%s", where, value);
 		r = invalid_value(c, n, where, "ipv6nat.mode", value,
@@ -184,26 +196,25 @@ static int decide_by_prefix(struct context *c, struct net *net, const char *beca
 			 net->facts->name, text);
 	if (r < 0)
 		return r;
-	return decided(net, NET_MODE_ROUTED, "%s%s is neither private nor on-link here", because,
-		       text);
+	return decided(net, NET_MODE_ROUTED, "%s%s is %s on-link here", because, text,
+		       inet_is_ula(&subnet->address) ? "not" : "neither private nor");
 }
 
 static int decide_auto(struct context *c, struct net *net)
 {
 	const struct network *n = net->facts;
-	const char *gateway_mode = key_values_get(&n->options, DOCKER_BRIDGE "gateway_mode_ipv6");
 
 	if (c->snapshot->engine.rootless)
 		return decided(net, NET_MODE_OFF,
 			       "a rootless engine keeps its networks in a namespace of its own");
-	if (gateway_mode && strcmp(gateway_mode, "isolated") == 0)
+	if (gateway_mode_is(n, "isolated"))
 		return decided(net, NET_MODE_OFF, "gateway_mode_ipv6=isolated");
 	if (n->internal)
 		return decided(net, NET_MODE_INTERNAL, "internal network");
 	if (n->docker_rules != DOCKER_RULES_ABSENT)
 		return decided(net, NET_MODE_NATIVE, "Docker's own IPv6 rules for %s are present",
 			       net->bridge);
-	if (gateway_mode && strcmp(gateway_mode, "routed") == 0)
+	if (gateway_mode_is(n, "routed"))
 		return decide_by_prefix(c, net, "gateway_mode_ipv6=routed, ", true);
 	return decide_by_prefix(c, net, "", false);
 }
@@ -227,21 +238,25 @@ static int decide_firewall(struct context *c, struct net *net)
 	const struct network *n = net->facts;
 	const char *value, *where;
 	enum net_firewall wish = NET_FIREWALL_DEFAULT;
-	int r = 0;
+	int r;
 
-	value = key_values_get(&n->options, DOCKER_BRIDGE "gateway_mode_ipv6");
-	if (value && strcmp(value, "nat-unprotected") == 0)
+	for (enum source source = 0; source < _SOURCE_MAX && wish == NET_FIREWALL_DEFAULT; source++) {
+		value = own_value(n, source, "ipv6nat.firewall", &where);
+		if (!value)
+			continue;
+		if (strcmp(value, "open") == 0) {
+			wish = NET_FIREWALL_OPEN;
+		} else if (strcmp(value, "closed") == 0) {
+			wish = NET_FIREWALL_CLOSED;
+		} else {
+			r = invalid_value(c, n, where, "ipv6nat.firewall", value,
+					  "use open or closed");
+			if (r < 0)
+				return r;
+		}
+	}
+	if (wish == NET_FIREWALL_DEFAULT && gateway_mode_is(n, "nat-unprotected"))
 		wish = NET_FIREWALL_OPEN;
-
-	value = own_value(n, "ipv6nat.firewall", &where);
-	if (value && strcmp(value, "open") == 0)
-		wish = NET_FIREWALL_OPEN;
-	else if (value && strcmp(value, "closed") == 0)
-		wish = NET_FIREWALL_CLOSED;
-	else if (value)
-		r = invalid_value(c, n, where, "ipv6nat.firewall", value, "use open or closed");
-	if (r < 0)
-		return r;
 
 	vec_foreach (cn, &c->config->networks)
 		if (cn->firewall != NET_FIREWALL_DEFAULT && fnmatch(cn->pattern, n->name, 0) == 0)
@@ -304,11 +319,13 @@ static int decide_source(struct context *c, struct net *net)
 	if (!inet_is_zero(&net->snat))
 		return 0;
 
-	value = own_value(n, "ipv6nat.snat", &where);
-	if (value)
-		r = snat_wish(c, net, where, "ipv6nat.snat", value);
-	if (r < 0 || !inet_is_zero(&net->snat))
-		return r;
+	for (enum source source = 0; source < _SOURCE_MAX; source++) {
+		value = own_value(n, source, "ipv6nat.snat", &where);
+		if (value)
+			r = snat_wish(c, net, where, "ipv6nat.snat", value);
+		if (r < 0 || !inet_is_zero(&net->snat))
+			return r;
+	}
 	value = key_values_get(&n->options, "com.docker.network.host_ipv6");
 	if (value && *value)
 		r = snat_wish(c, net, "option", "com.docker.network.host_ipv6", value);
@@ -325,11 +342,12 @@ static int decide_binding(struct context *c, struct net *net)
 {
 	const struct network *n = net->facts;
 	const char *value;
+	int r = 0;
 
 	value = key_values_get(&n->options, DOCKER_BRIDGE "host_binding_ipv6");
 	if (value && inet_parse(value, &net->binding) < 0)
-		return invalid_value(c, n, "option", DOCKER_BRIDGE "host_binding_ipv6", value,
-				     "use an IPv6 address without prefix length");
+		r = invalid_value(c, n, "option", DOCKER_BRIDGE "host_binding_ipv6", value,
+				  "use an IPv6 address without prefix length");
 
 	value = key_values_get(&n->options, DOCKER_BRIDGE "host_binding_ipv4");
 	vec_foreach (other, &c->snapshot->networks) {
@@ -342,7 +360,9 @@ static int decide_binding(struct context *c, struct net *net)
 		net->default_binding_known = true;
 	else if (value && inet_is_zero(&net->binding))
 		net->default_binding_known = inet_parse(value, &net->binding) == 0;
-	return 0;
+	net->host_ports = !gateway_mode_is(n, "routed") ||
+			  !engine_at_least(&c->snapshot->engine, 27, 0, 0);
+	return r;
 }
 
 static int trust(struct net *net, const char *name, size_t length)
@@ -378,21 +398,52 @@ static int decide_trusted(struct context *c, struct net *net)
 	return r;
 }
 
-static void decide_uplink(struct context *c, struct net *net)
+/* > 0: *ret is the interface that somebody asked for. */
+static int uplink_wish(struct context *c, const struct net *net, const char *where,
+		       const char *wish, const struct link **ret)
 {
-	const char *wish, *where;
-	const struct link *l = NULL;
-	struct inet_prefix found = {};
+	int r;
 
-	net->uplink = "";
-	if (net->mode == NET_MODE_INTERNAL || net->mode == NET_MODE_OFF)
-		return;
-	wish = own_value(net->facts, "ipv6nat.uplink", &where);
+	*ret = links_find_name(c->links, wish);
+	if (*ret)
+		return 1;
+	r = problems_add(c->problems, PROBLEM_UPLINK_MISSING, PROBLEM_WARNING,
+			 "correct the name, or bring the interface up",
+			 "network %s: uplink %.64s (%s) does not exist", net->facts->name, wish,
+			 where);
+	return r < 0 ? r : 0;
+}
+
+static int find_uplink_wish(struct context *c, const struct net *net, const struct link **ret)
+{
+	const char *wish = NULL, *where;
+	int r = 0;
+
 	vec_foreach (cn, &c->config->networks)
 		if (cn->uplink && fnmatch(cn->pattern, net->facts->name, 0) == 0)
 			wish = cn->uplink;
 	if (wish)
-		l = links_find_name(c->links, wish);
+		r = uplink_wish(c, net, "configuration", wish, ret);
+	for (enum source source = 0; source < _SOURCE_MAX && r == 0; source++) {
+		wish = own_value(net->facts, source, "ipv6nat.uplink", &where);
+		if (wish)
+			r = uplink_wish(c, net, where, wish, ret);
+	}
+	return r;
+}
+
+static int decide_uplink(struct context *c, struct net *net)
+{
+	const struct link *l = NULL;
+	struct inet_prefix found = {};
+	int r;
+
+	net->uplink = "";
+	if (net->mode == NET_MODE_INTERNAL || net->mode == NET_MODE_OFF)
+		return 0;
+	r = find_uplink_wish(c, net, &l);
+	if (r < 0)
+		return r;
 	if (!l)
 		l = on_link_uplink(c, &net->facts->subnets.items[0].prefix, &found);
 	vec_foreach (u, &c->links->links)
@@ -400,6 +451,7 @@ static void decide_uplink(struct context *c, struct net *net)
 			l = u;
 	if (l)
 		net->uplink = l->name;
+	return 0;
 }
 
 static int report_native(struct context *c, const struct net *net)
@@ -412,7 +464,8 @@ static int report_native(struct context *c, const struct net *net)
 				    "network %s: Docker's own IPv6 rules for %s were there and are gone",
 				    n->name, net->bridge);
 	if ((net->mode == NET_MODE_PROXY || net->mode == NET_MODE_ROUTED) &&
-	    n->docker_rules == DOCKER_RULES_PRESENT)
+	    n->docker_rules == DOCKER_RULES_PRESENT && !gateway_mode_is(n, "routed") &&
+	    !gateway_mode_is(n, "nat-unprotected"))
 		return problems_add(c->problems, PROBLEM_FORWARD_DROP, PROBLEM_WARNING,
 				    "create the network with -o " DOCKER_BRIDGE
 				    "gateway_mode_ipv6=routed",
@@ -439,11 +492,10 @@ static int net_decide(struct context *c, struct net *net)
 		r = decide_trusted(c, net);
 	if (r >= 0)
 		r = report_native(c, net);
-	if (r < 0)
-		return r;
+	if (r >= 0)
+		r = decide_uplink(c, net);
 	net->icc = option_bool(net->facts, DOCKER_BRIDGE "enable_icc", true);
-	decide_uplink(c, net);
-	return 0;
+	return r;
 }
 
 /* ----------------------------------------------------------------- entry */

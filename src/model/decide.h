@@ -16,6 +16,7 @@ struct net {
 	struct in6_addr snat;    /* zero: masquerade with the uplink's address */
 	struct in6_addr binding; /* host address for bindings without one; zero: every address */
 	bool default_binding_known; /* Docker's default binding is every address */
+	bool host_ports;         /* false: the engine ignores them (gateway mode routed) */
 	const char *uplink;      /* "" if there is none */
 	struct config_strings trusted;
 };
