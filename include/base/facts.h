@@ -60,9 +60,11 @@ struct port_binding {
 	uint16_t container_port;
 	uint16_t host_port; /* 0: chosen by the engine, or none (gateway mode routed) */
 };
-struct port_bindings {
+struct port_bindings { /* sorted */
 	VEC_FIELDS(struct port_binding);
 };
+/* By protocol and container port first: the bindings of one port stand together. */
+int port_binding_compare(const void *a, const void *b);
 
 struct endpoint {
 	char *network_id;   /* 64 hex; "" in a container that was never started */

@@ -57,6 +57,21 @@ void key_values_done(struct key_values *v)
 	vec_done(v);
 }
 
+int port_binding_compare(const void *a, const void *b)
+{
+	const struct port_binding *x = a, *y = b;
+
+	if (x->protocol != y->protocol)
+		return x->protocol < y->protocol ? -1 : 1;
+	if (x->container_port != y->container_port)
+		return x->container_port < y->container_port ? -1 : 1;
+	if (x->host_ip_kind != y->host_ip_kind)
+		return x->host_ip_kind < y->host_ip_kind ? -1 : 1;
+	if (x->host_port != y->host_port)
+		return x->host_port < y->host_port ? -1 : 1;
+	return inet_compare(&x->host_ip, &y->host_ip);
+}
+
 void container_done(struct container *c)
 {
 	free(c->id);

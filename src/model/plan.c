@@ -174,6 +174,33 @@ static int plan_inside(struct context *c, const struct inet_prefix *subnet)
 	return 0;
 }
 
+/* A source address leads to one network only: intervals of a map do not overlap. */
+static const struct net *overlapped(const struct context *c, const struct net *n,
+				    const struct inet_prefix *subnet)
+{
+	for (const struct net *other = c->nets.items; other < n; other++)
+		if (net_is_ours(other) && other->mode != NET_MODE_INTERNAL)
+			vec_foreach (s, &other->facts->subnets)
+				if (inet_prefix_overlaps(&s->prefix, subnet))
+					return other;
+	return NULL;
+}
+
+static int plan_source_subnet(struct context *c, const struct net *n,
+			      const struct inet_prefix *subnet, const char *chain)
+{
+	const struct net *other = overlapped(c, n, subnet);
+	char text[INET_PREFIX_TEXT];
+
+	if (!other)
+		return put_prefix_chain(ip6(c), SET_SOURCE, subnet, chain);
+	return problems_add(&c->plan->problems, PROBLEM_SUBNET_OVERLAP, PROBLEM_WARNING,
+			    "give one of the networks another subnet",
+			    "network %s: %s overlaps a subnet of network %s, whose rules for outgoing "
+			    "traffic apply",
+			    n->facts->name, inet_prefix_format(subnet, text), other->facts->name);
+}
+
 static int plan_source(struct context *c, const struct net *n)
 {
 	char chain[RULESET_NAME];
@@ -189,7 +216,7 @@ static int plan_source(struct context *c, const struct net *n)
 		return 0;
 	r = layout_source_chain(ip6(c), &s);
 	for (size_t i = 0; i < n->facts->subnets.n && r == 0; i++)
-		r = put_prefix_chain(ip6(c), SET_SOURCE, &n->facts->subnets.items[i].prefix, chain);
+		r = plan_source_subnet(c, n, &n->facts->subnets.items[i].prefix, chain);
 	return r;
 }
 
@@ -329,15 +356,12 @@ static int add_status_container(struct context *c, struct status_network *networ
 	s->address = p->address;
 	if (!s->id || !s->name)
 		return -ENOMEM;
-	vec_foreach (m, &c->mappings) {
-		struct status_port *port;
+	for (size_t i = 0; i < p->n_mappings; i++) {
+		struct status_port *port = vec_add(&s->ports);
 
-		if (m->container != p->container || m->net != p->net)
-			continue;
-		port = vec_add(&s->ports);
 		if (!port)
 			return -ENOMEM;
-		*port = m->port;
+		*port = c->mappings.items[p->first + i].port;
 	}
 	return 0;
 }
@@ -405,30 +429,38 @@ static int plan_uplinks(struct context *c)
 	return r;
 }
 
+/* One notice for a container, however many ports its image exposes. */
+static int report_closed_ports(struct context *c, const struct presence *p)
+{
+	const struct port_binding *first = NULL;
+	char more[48] = "";
+	size_t n = 0;
+
+	vec_foreach (b, &p->container->ports)
+		if (b->host_ip_kind == HOST_IP_UNPUBLISHED && n++ == 0)
+			first = b;
+	if (!first)
+		return 0;
+	if (n > 1)
+		snprintf(more, sizeof(more), " (and %zu more)", n - 1);
+	return problems_add(&c->plan->problems, PROBLEM_UNPUBLISHED_CLOSED, PROBLEM_NOTICE,
+			    "publish the port (-p), or label the network ipv6nat.firewall=open",
+			    "container %s on network %s: port %u/%s%s is exposed but not published, "
+			    "and closed from outside",
+			    p->container->name, p->net->facts->name, first->container_port,
+			    inet_protocol_name(first->protocol), more);
+}
+
 /* Says before anybody has to find out: what could be reached directly is closed now. */
 static int report_closed(struct context *c)
 {
-	vec_foreach (p, &c->presences) {
-		if ((p->net->mode != NET_MODE_PROXY && p->net->mode != NET_MODE_ROUTED) || p->net->open)
-			continue;
-		vec_foreach (b, &p->container->ports) {
-			int r;
+	int r = 0;
 
-			if (b->host_ip_kind != HOST_IP_UNPUBLISHED)
-				continue;
-			r = problems_add(&c->plan->problems, PROBLEM_UNPUBLISHED_CLOSED,
-					 PROBLEM_NOTICE,
-					 "publish the port (-p), or label the network "
-					 "ipv6nat.firewall=open",
-					 "container %s on network %s: port %u/%s is exposed but not "
-					 "published, and closed from outside",
-					 p->container->name, p->net->facts->name, b->container_port,
-					 inet_protocol_name(b->protocol));
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
+	vec_foreach (p, &c->presences)
+		if (r == 0 && !p->net->open &&
+		    (p->net->mode == NET_MODE_PROXY || p->net->mode == NET_MODE_ROUTED))
+			r = report_closed_ports(c, p);
+	return r;
 }
 
 /* ----------------------------------------------------------------- entry */

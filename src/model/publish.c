@@ -174,20 +174,54 @@ static int add_presences(struct context *ctx, const struct container *c,
 		p = vec_add(ctx->presences);
 		if (!p)
 			return -ENOMEM;
-		*p = (struct presence){ net, c, candidate->address };
+		*p = (struct presence){ .net = net, .container = c, .address = candidate->address };
 	}
 	return 0;
 }
 
-static bool is_requested(const struct container *c, const struct port_binding *b,
-			 enum host_ip_kind kind)
+/* The first binding of b's container port. */
+static const struct port_binding *first_of_port(const struct port_bindings *v,
+						const struct port_binding *b)
 {
-	vec_foreach (q, &c->requested)
-		if (q->protocol == b->protocol && q->container_port == b->container_port &&
-		    q->host_ip_kind == kind &&
+	size_t low = 0, high = v->n;
+	struct port_binding port = { .protocol = b->protocol, .container_port = b->container_port };
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (port_binding_compare(&v->items[middle], &port) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return v->items + low;
+}
+
+/* Is there one for the same ports, of this kind? A requested host port of 0 may have become any. */
+static bool is_in(const struct port_bindings *v, const struct port_binding *b,
+		  enum host_ip_kind kind)
+{
+	if (v->n == 0)
+		return false;
+	for (const struct port_binding *q = first_of_port(v, b);
+	     q < v->items + v->n && q->protocol == b->protocol &&
+	     q->container_port == b->container_port;
+	     q++)
+		if (q->host_ip_kind == kind && (q->host_port == 0 || q->host_port == b->host_port) &&
 		    (kind != HOST_IP_V6 || inet_equal(&q->host_ip, &b->host_ip)))
 			return true;
 	return false;
+}
+
+/*
+ * Did the engine's default binding make it, rather than an explicit request of the same kind? As
+ * long as the request is not known, "::" beside an IPv4 binding of the same ports tells as much.
+ */
+static bool is_default_binding(const struct container *c, const struct port_binding *b)
+{
+	if (!c->inspected)
+		return b->host_ip_kind == HOST_IP_V6 && is_in(&c->ports, b, HOST_IP_V4);
+	return is_in(&c->requested, b, HOST_IP_EMPTY) && !is_in(&c->requested, b, b->host_ip_kind);
 }
 
 /* > 0: *ret is the host address that the engine's listed binding means for IPv6. */
@@ -197,17 +231,15 @@ static bool confirmed_address(const struct context *ctx, const struct net *net,
 {
 	if (b->host_ip_kind == HOST_IP_V6) {
 		*ret = b->host_ip;
-		/* "::" that nobody asked for is the default binding: docker-ipv6nat's option, which
-		 * the engine does not know, narrows it. */
-		if (inet_is_zero(ret) && is_requested(c, b, HOST_IP_EMPTY) &&
-		    !is_requested(c, b, HOST_IP_V6))
+		/* docker-ipv6nat's option, which the engine does not know, narrows the default. */
+		if (inet_is_zero(ret) && is_default_binding(c, b))
 			*ret = net->binding;
 		return true;
 	}
 	/* Before 20.10.6 a binding without host address was listed as IPv4 only. */
-	if (b->host_ip_kind == HOST_IP_V4 && is_requested(c, b, HOST_IP_EMPTY) &&
-	    net->default_binding_known && ctx->snapshot->engine.version &&
-	    !engine_at_least(&ctx->snapshot->engine, 20, 10, 6)) {
+	if (b->host_ip_kind == HOST_IP_V4 && net->default_binding_known &&
+	    ctx->snapshot->engine.version && !engine_at_least(&ctx->snapshot->engine, 20, 10, 6) &&
+	    is_default_binding(c, b)) {
 		*ret = net->binding;
 		return true;
 	}
@@ -217,6 +249,8 @@ static bool confirmed_address(const struct context *ctx, const struct net *net,
 static bool assumed_address(const struct net *net, const struct port_binding *b,
 			    struct in6_addr *ret)
 {
+	if (!net->host_ports)
+		return false;
 	if (b->host_ip_kind == HOST_IP_V6)
 		*ret = b->host_ip;
 	else if (b->host_ip_kind == HOST_IP_EMPTY && net->default_binding_known)
@@ -236,13 +270,16 @@ static bool stays_with_proxy(const struct net *net, const struct container *c,
 	       (publish && strcmp(publish, "no") == 0);
 }
 
+/* Bindings come sorted: what is the same for us stands among the last of its container port. */
 static bool is_listed(const struct mappings *m, size_t first, const struct status_port *port)
 {
-	for (size_t i = first; i < m->n; i++) {
-		const struct status_port *other = &m->items[i].port;
+	for (size_t i = m->n; i > first; i--) {
+		const struct status_port *other = &m->items[i - 1].port;
 
-		if (other->protocol == port->protocol && other->host_port == port->host_port &&
-		    other->container_port == port->container_port &&
+		if (other->protocol != port->protocol ||
+		    other->container_port != port->container_port)
+			return false;
+		if (other->host_port == port->host_port &&
 		    inet_equal(&other->host_address, &port->host_address))
 			return true;
 	}
@@ -312,6 +349,7 @@ static int collect_container(struct context *ctx, const struct container *c)
 	struct candidates list = {};
 	const struct candidate *gateway;
 	const struct net *net = NULL;
+	size_t presence = ctx->presences->n, mapping = ctx->mappings->n;
 	int r;
 
 	if (c->network_mode != NETWORK_MODE_OWN)
@@ -330,7 +368,14 @@ static int collect_container(struct context *ctx, const struct container *c)
 		net = nets_find(ctx->nets, gateway->network->id);
 	if (!net)
 		return report_ipv4_only(ctx, c);
-	return add_mappings(ctx, c, net, &gateway->address);
+	r = add_mappings(ctx, c, net, &gateway->address);
+	for (; presence < ctx->presences->n; presence++)
+		if (ctx->presences->items[presence].net == net) {
+			ctx->presences->items[presence].first = mapping;
+			ctx->presences->items[presence].n_mappings = ctx->mappings->n - mapping;
+			break;
+		}
+	return r;
 }
 
 /* ------------------------------------------------------------- conflicts */
@@ -375,9 +420,40 @@ static int lose(struct context *ctx, struct mapping *loser, const struct mapping
 			    inet_protocol_name(loser->port.protocol), winner->container->name);
 }
 
+struct claims {
+	VEC_FIELDS(struct mapping *);
+};
+
+/*
+ * An exact address goes before "::", but not while it is only assumed: the engine may yet refuse it.
+ * Claims on "::" come first in the order.
+ */
+static bool displaces_confirmed(const struct claims *claims, const struct mapping *m)
+{
+	struct status_port any = m->port;
+
+	if (m->confirmed || inet_is_zero(&m->port.host_address))
+		return false;
+	any.host_address = in6addr_any;
+	for (size_t low = 0, high = claims->n; low < high;) {
+		size_t middle = low + (high - low) / 2;
+		const struct mapping *other = claims->items[middle];
+		int r = compare_host_side(&other->port, &any);
+
+		/* Of several, the confirmed one comes first. */
+		if (r == 0 && other->confirmed)
+			return other->container != m->container;
+		if (r < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 static int decide_conflicts(struct context *ctx)
 {
-	VEC(struct mapping *) claims = {};
+	struct claims claims = {};
 	struct mapping *winner = NULL;
 	int r = 0;
 
@@ -399,6 +475,8 @@ static int decide_conflicts(struct context *ctx)
 			r = lose(ctx, *claim, winner);
 		else
 			winner = *claim;
+		if (r == 0 && displaces_confirmed(&claims, *claim))
+			(*claim)->port.state = PORT_CONFLICT;
 		if (r < 0)
 			break;
 	}

@@ -20,6 +20,7 @@ struct presence {
 	const struct net *net;
 	const struct container *container;
 	struct in6_addr address;
+	size_t first, n_mappings; /* its ports, among the mappings */
 };
 
 struct presences {

@@ -12,29 +12,14 @@
 
 static const char *const label_prefixes[] = { "ipv6nat.", NULL };
 
-static int binding_compare(const void *a, const void *b)
-{
-	const struct port_binding *x = a, *y = b;
-
-	if (x->protocol != y->protocol)
-		return x->protocol < y->protocol ? -1 : 1;
-	if (x->container_port != y->container_port)
-		return x->container_port < y->container_port ? -1 : 1;
-	if (x->host_ip_kind != y->host_ip_kind)
-		return x->host_ip_kind < y->host_ip_kind ? -1 : 1;
-	if (x->host_port != y->host_port)
-		return x->host_port < y->host_port ? -1 : 1;
-	return inet_compare(&x->host_ip, &y->host_ip);
-}
-
 /* The engine's order is random: sorted, so that the same facts compare equal; and once each. */
 static void sort_bindings(struct port_bindings *b)
 {
 	size_t n = 0;
 
-	vec_sort(b, binding_compare);
+	vec_sort(b, port_binding_compare);
 	for (size_t i = 0; i < b->n; i++)
-		if (n == 0 || binding_compare(&b->items[n - 1], &b->items[i]) != 0)
+		if (n == 0 || port_binding_compare(&b->items[n - 1], &b->items[i]) != 0)
 			b->items[n++] = b->items[i];
 	b->n = n;
 }
