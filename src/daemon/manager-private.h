@@ -12,10 +12,11 @@ struct sync_waiter {
 	void *userdata;
 };
 
-/* A sysctl that we wrote: writing it again and again would only fight with somebody. */
+/* A sysctl that we wrote. */
 struct sysctl_attempt {
 	struct plan_sysctl sysctl;
-	int error; /* 0 or -errno */
+	uint64_t written_us; /* CLOCK_MONOTONIC */
+	int error;           /* 0 or -errno */
 };
 
 /* Who changed our table, and how often lately. */

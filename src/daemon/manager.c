@@ -43,8 +43,14 @@ void manager_dirty(struct manager *m)
 
 void manager_retry_at(struct manager *m, uint64_t time_us)
 {
-	int r = sd_event_source_set_time(m->retry, time_us);
+	uint64_t armed;
+	int r;
 
+	/* The earliest one counts: a pass asks again for what it still has to wait for. */
+	if (sd_event_source_get_enabled(m->retry, NULL) > 0 &&
+	    sd_event_source_get_time(m->retry, &armed) >= 0 && armed <= time_us)
+		return;
+	r = sd_event_source_set_time(m->retry, time_us);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(m->retry, SD_EVENT_ONESHOT);
 	if (r < 0)
