@@ -27,9 +27,11 @@ struct foreign_rules {
 
 /* A dumped nf_tables rule: appended if it is of that ip6 table and names an outgoing interface.
  * > 0: appended, 0: of no interest, -EBADMSG, -ENOMEM. */
-int foreign_decode_nft_rule(const struct nlmsghdr *h, const char *table, struct foreign_rules *rules);
+int foreign_decode_nft_rule(const struct nlmsghdr *h, const char *table,
+			    struct foreign_rules *rules);
 /* A dumped nf_tables chain of that ip6 table. > 0: its name is in ret. 0: not of it. -EBADMSG. */
-int foreign_decode_nft_chain(const struct nlmsghdr *h, const char *table, char ret[static FOREIGN_NAME]);
+int foreign_decode_nft_chain(const struct nlmsghdr *h, const char *table,
+			     char ret[static FOREIGN_NAME]);
 /* The entries of an x_tables table, as IP6T_SO_GET_ENTRIES returns them. 0, -EBADMSG, -ENOMEM. */
 int foreign_decode_xt(const struct ip6t_getinfo *info, const void *entries, size_t size,
 		      struct foreign_rules *rules);

@@ -212,6 +212,7 @@ static bool same_type(enum ruleset_field a, enum ruleset_field b)
 		[RULESET_IIFNAME] = RULESET_IIFNAME, [RULESET_OIFNAME] = RULESET_IIFNAME,
 		[RULESET_SADDR] = RULESET_DADDR,     [RULESET_DADDR] = RULESET_DADDR,
 		[RULESET_L4PROTO] = RULESET_L4PROTO, [RULESET_DPORT] = RULESET_DPORT,
+		[RULESET_SADDR32] = RULESET_SADDR32,
 	};
 
 	return canonical[a] == canonical[b];

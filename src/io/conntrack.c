@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * NAT is decided by the first packet of a flow and kept in its conntrack entry, so that a flow that
- * never ends (UDP) goes on to where its mapping pointed when it began, or to docker-proxy when there
- * was none. All entries are dumped once for all changes queued, compared here, as filters in the
+ * NAT is decided by the first packet of a flow and kept in its conntrack entry, so that a flow
+ * that never ends (UDP) goes on to where its mapping pointed when it began, or to docker-proxy when
+ * there was none. All entries are dumped once for all changes queued, compared here, as filters in the
  * kernel do not work for IPv6, and deleted one by one.
  */
 #include "io/conntrack.h"
@@ -66,10 +66,11 @@ static bool is_exempt(const struct flow *f)
 	       inet_is_link_local(&f->source);
 }
 
-static bool is_contradicted(const struct conntrack *c, const struct mapping *m, const struct flow *f)
+static bool is_contradicted(const struct conntrack *c, const struct mapping *m,
+			    const struct flow *f)
 {
-	bool same_target = f->reply_source_port == m->target_port &&
-			   inet_equal(&f->reply_source, &m->target);
+	bool same_target =
+		f->reply_source_port == m->target_port && inet_equal(&f->reply_source, &m->target);
 
 	if (!m->any_host && !inet_equal(&f->destination, &m->host))
 		return false;
@@ -82,7 +83,7 @@ static bool is_contradicted(const struct conntrack *c, const struct mapping *m, 
 
 static bool is_stale(const struct conntrack *c, const struct flow *f)
 {
-	const struct mapping key = {.protocol = f->protocol, .port = f->destination_port};
+	const struct mapping key = { .protocol = f->protocol, .port = f->destination_port };
 	const struct mapping *m = vec_find(&c->active, &key, compare_mappings);
 	const struct mapping *end = c->active.items + c->active.n;
 
@@ -96,7 +97,7 @@ static bool is_stale(const struct conntrack *c, const struct flow *f)
 	return false;
 }
 
-/* Without an ack: an entry that is gone already is as good, and the kernel has done it on return. */
+/* Without an ack: an entry that is gone already is as good, and it is done when this returns. */
 static void delete_flow(struct conntrack *c, const struct flow *f)
 {
 	uint8_t buffer[512];
@@ -127,7 +128,7 @@ static int start_queued(struct conntrack *c)
 	if (c->queued.n == 0)
 		return 0;
 	c->active = c->queued;
-	c->queued = (struct mappings){0};
+	c->queued = (struct mappings){ 0 };
 	vec_sort(&c->active, compare_mappings);
 	c->attempts = 1;
 	c->deleted = 0;
@@ -137,7 +138,8 @@ static int start_queued(struct conntrack *c)
 static void warn_once(struct conntrack *c, int error)
 {
 	if (!c->warned)
-		log_warning_errno(error, "Cannot read conntrack entries, flows stay with the target they began with: %m");
+		log_warning_errno(
+			error, "Cannot read conntrack entries, flows keep their old targets: %m");
 	c->warned = true;
 }
 
@@ -152,7 +154,8 @@ static void finish(struct conntrack *c, int error)
 	if (error < 0)
 		warn_once(c, error);
 	else if (c->deleted > 0)
-		log_debug("Deleted %lu conntrack entries that contradicted changed mappings", c->deleted);
+		log_debug("Deleted %lu conntrack entries that contradicted changed mappings",
+			  c->deleted);
 	r = start_queued(c);
 	if (r < 0)
 		warn_once(c, r);
@@ -179,7 +182,8 @@ static int handle_datagram(struct conntrack *c)
 	struct flow f;
 	int left;
 
-	nlk_foreach(h, left, &c->dump) {
+	nlk_foreach(h, left, &c->dump)
+	{
 		if (h->nlmsg_seq != c->dump.seq)
 			continue;
 		if (h->nlmsg_type == NLMSG_DONE)
@@ -223,7 +227,7 @@ int conntrack_new(sd_event *event, struct conntrack **ret)
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct conntrack){.dump = NLK_NONE, .removal = NLK_NONE};
+	*c = (struct conntrack){ .dump = NLK_NONE, .removal = NLK_NONE };
 	r = nlk_open(&c->dump, NETLINK_NETFILTER);
 	if (r >= 0)
 		r = nlk_open(&c->removal, NETLINK_NETFILTER);
@@ -258,10 +262,10 @@ struct conntrack *conntrack_free(struct conntrack *c)
 /* DNAT maps are known by their shape: [address .] protocol . port to address . port. */
 static bool is_dnat_map(const struct ruleset_set *s, bool *ret_any_host)
 {
-	static const enum ruleset_field data[RULESET_FIELDS] = {RULESET_DADDR, RULESET_DPORT};
-	static const enum ruleset_field exact[RULESET_FIELDS] = {RULESET_DADDR, RULESET_L4PROTO,
-								 RULESET_DPORT};
-	static const enum ruleset_field any[RULESET_FIELDS] = {RULESET_L4PROTO, RULESET_DPORT};
+	static const enum ruleset_field data[RULESET_FIELDS] = { RULESET_DADDR, RULESET_DPORT };
+	static const enum ruleset_field exact[RULESET_FIELDS] = { RULESET_DADDR, RULESET_L4PROTO,
+								  RULESET_DPORT };
+	static const enum ruleset_field any[RULESET_FIELDS] = { RULESET_L4PROTO, RULESET_DPORT };
 
 	*ret_any_host = memcmp(s->key, any, sizeof(any)) == 0;
 	return s->kind == RULESET_MAP && memcmp(s->data, data, sizeof(data)) == 0 &&
@@ -276,7 +280,7 @@ static uint16_t port_at(const uint8_t *bytes)
 static struct mapping decode_mapping(const struct ruleset_element *e, bool any_host)
 {
 	const uint8_t *key = e->key;
-	struct mapping m = {.any_host = any_host};
+	struct mapping m = { .any_host = any_host };
 
 	if (!any_host) {
 		memcpy(&m.host, key, sizeof(m.host));
@@ -312,8 +316,8 @@ static int queue_change(struct conntrack *c, const struct ruleset_change *change
 static int copy_locals(struct conntrack *c, const struct links *local)
 {
 	c->locals.n = 0;
-	vec_foreach(link, &local->links)
-		vec_foreach(a, &link->addresses) {
+	vec_foreach (link, &local->links)
+		vec_foreach (a, &link->addresses) {
 			struct in6_addr *copy = vec_add(&c->locals);
 
 			if (!copy)
@@ -329,7 +333,7 @@ int conntrack_forget(struct conntrack *c, const struct ruleset_changes *changes,
 {
 	int r = 0, queued = 0;
 
-	vec_foreach(change, changes) {
+	vec_foreach (change, changes) {
 		r = queue_change(c, change);
 		if (r < 0)
 			return r;

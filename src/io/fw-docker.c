@@ -48,7 +48,7 @@ static void sort_bridges(struct links *links)
 	size_t n = 0;
 
 	vec_sort(&links->docker_rules, compare_names);
-	vec_foreach(b, &links->docker_rules)
+	vec_foreach (b, &links->docker_rules)
 		if (n == 0 || strcmp(links->docker_rules.items[n - 1].name, b->name) != 0)
 			links->docker_rules.items[n++] = *b;
 	links->docker_rules.n = n;
@@ -66,7 +66,7 @@ static bool behind_established(const struct foreign_rules *rules, const struct f
 
 static bool is_dockers(const struct foreign_rules *rules, const struct foreign_rule *rule)
 {
-	static const char *const chains[] = {"DOCKER-BRIDGE", "DOCKER-CT", "DOCKER-FORWARD"};
+	static const char *const chains[] = { "DOCKER-BRIDGE", "DOCKER-CT", "DOCKER-FORWARD" };
 
 	for (size_t i = 0; i < N_ELEMENTS(chains); i++)
 		if (strcmp(rule->chain, chains[i]) == 0)
@@ -81,7 +81,7 @@ static int add_dockers(struct links *links, const struct foreign_rules *rules)
 {
 	int r = 0;
 
-	vec_foreach(rule, rules)
+	vec_foreach (rule, rules)
 		if (r >= 0 && is_dockers(rules, rule))
 			r = add_bridge(links, rule->oifname);
 	return r;
@@ -169,7 +169,7 @@ static int read_legacy(struct foreign_rules *rules)
 /* One look: both kinds of ip6tables may be in use on one host, each with an order of its own. */
 static int read_once(struct fw *fw, struct links *links)
 {
-	struct foreign_rules nft = {0}, legacy = {0};
+	struct foreign_rules nft = { 0 }, legacy = { 0 };
 	int r;
 
 	r = read_nft(fw, links, &nft);
@@ -186,7 +186,7 @@ static int read_once(struct fw *fw, struct links *links)
 
 int fw_read_docker_rules(struct fw *fw, struct links *links)
 {
-	_cleanup_(links_done) struct links seen = {0};
+	_cleanup_(links_done) struct links seen = { 0 };
 	int r = -EINTR;
 
 	for (unsigned i = 0; i < FW_DUMP_ATTEMPTS && r == -EINTR; i++) {

@@ -25,7 +25,7 @@ static bool is_ours(const struct nft_event *e)
 /* The tables that fw_read_docker_rules() reads, and those that stand beside them. */
 static bool is_others(const struct nft_event *e)
 {
-	static const char *const tables[] = {"docker-bridges", "filter", "nat", "raw"};
+	static const char *const tables[] = { "docker-bridges", "filter", "nat", "raw" };
 
 	for (size_t i = 0; e->family == NFPROTO_IPV6 && i < N_ELEMENTS(tables); i++)
 		if (strcmp(e->table, tables[i]) == 0)
@@ -55,7 +55,8 @@ static void handle_datagram(struct fw *fw, bool *others)
 	const struct nlmsghdr *h;
 	int left;
 
-	nlk_foreach(h, left, &fw->monitor) {
+	nlk_foreach(h, left, &fw->monitor)
+	{
 		struct nft_event e;
 
 		if (nft_decode_event(h, &e) > 0)
@@ -81,7 +82,9 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
 			fw->ours_changed = fw->others_changed = false;
 			lost = others = true;
 			if (r != -ENOBUFS)
-				log_warning_errno(r, "Cannot read nftables notifications, reading the rules instead: %m");
+				log_warning_errno(
+					r,
+					"Cannot read nftables events, reading the rules instead: %m");
 			continue;
 		}
 		handle_datagram(fw, &others);
@@ -106,7 +109,7 @@ static void filter_own(struct fw *fw)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 	};
-	const struct sock_fprog program = {.len = N_ELEMENTS(code), .filter = code};
+	const struct sock_fprog program = { .len = N_ELEMENTS(code), .filter = code };
 
 	(void)setsockopt(fw->monitor.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
@@ -141,7 +144,8 @@ void fw_monitor_resume(struct fw *fw, uint32_t generation)
 
 	r = nlk_join(&fw->monitor, NFNLGRP_NFTABLES);
 	if (r < 0)
-		log_error_errno(r, "Cannot watch nftables any more, changes of others go unnoticed until the next resync: %m");
+		log_error_errno(
+			r, "Cannot watch nftables, changes of others wait for the next resync: %m");
 	if (fw_read_generation(fw, &now) < 0 || now != generation)
 		defer_loss(fw);
 }

@@ -13,7 +13,8 @@ struct reading {
 	struct fw *fw;
 	enum ruleset_family family;
 	struct ruleset_table *table;
-	int (*decode)(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table);
+	int (*decode)(const struct nlmsghdr *h, enum ruleset_family family,
+		      struct ruleset_table *table);
 };
 
 static int decode(const struct nlmsghdr *h, void *userdata)
@@ -46,7 +47,8 @@ static int read_table(struct reading *r)
 
 /* The kernel filters rules and sets by table; chains of other tables are passed over. */
 static int dump(struct reading *r, uint16_t type, uint16_t table_attribute,
-		int (*decoder)(const struct nlmsghdr *, enum ruleset_family, struct ruleset_table *))
+		int (*decoder)(const struct nlmsghdr *, enum ruleset_family,
+			       struct ruleset_table *))
 {
 	uint8_t buffer[FW_REQUEST];
 	struct nlmsghdr *h = begin(r, buffer, type, NLM_F_DUMP);
@@ -84,7 +86,7 @@ static int read_contents(struct reading *r)
 
 static int read_family(struct fw *fw, enum ruleset_family family, struct ruleset_table *table)
 {
-	struct reading reading = {.fw = fw, .family = family, .table = table};
+	struct reading reading = { .fw = fw, .family = family, .table = table };
 	int r;
 
 	r = read_table(&reading);
@@ -107,10 +109,11 @@ int fw_read(struct fw *fw, struct ruleset *ret)
 	int r = -EINTR;
 
 	for (unsigned i = 0; i < FW_DUMP_ATTEMPTS && (r == -EINTR || r == -EAGAIN); i++) {
-		_cleanup_(ruleset_done) struct ruleset ruleset = {0};
+		_cleanup_(ruleset_done) struct ruleset ruleset = { 0 };
 
 		if (r == -EAGAIN)
-			pause_ms(1U << MIN_OF(i, 5U)); /* the kernel is about to resize a hash table */
+			pause_ms(1U
+				 << MIN_OF(i, 5U)); /* the kernel is about to resize a hash table */
 
 		r = 0;
 		for (enum ruleset_family f = 0; r >= 0 && f < _RULESET_FAMILY_MAX; f++)
@@ -118,7 +121,7 @@ int fw_read(struct fw *fw, struct ruleset *ret)
 		if (r < 0)
 			continue;
 		*ret = ruleset;
-		ruleset = (struct ruleset){0};
+		ruleset = (struct ruleset){ 0 };
 	}
 	return r == -EINTR ? -EAGAIN : r;
 }

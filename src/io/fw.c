@@ -105,7 +105,8 @@ static int collect(struct nlk *n, const struct nft_batch *batch, struct nlk_erro
 		}
 		if (r < 0)
 			return lost ? -ENOBUFS : r;
-		nlk_foreach(h, left, n) {
+		nlk_foreach(h, left, n)
+		{
 			struct nlk_error e;
 
 			if (h->nlmsg_type != NLMSG_ERROR || nlk_error_decode(h, &e) < 0 ||
@@ -155,8 +156,8 @@ static void find_changes(const struct nft_batch *batch, const struct ruleset_cha
 static int transact(struct fw *fw, const struct ruleset_changes *changes, bool one_by_one,
 		    struct fw_refusal *ret, bool *ret_shared)
 {
-	_cleanup_(nft_batch_done) struct nft_batch batch = {0};
-	struct nlk_error e = {0};
+	_cleanup_(nft_batch_done) struct nft_batch batch = { 0 };
+	struct nlk_error e = { 0 };
 	size_t next;
 	int r;
 
@@ -167,19 +168,20 @@ static int transact(struct fw *fw, const struct ruleset_changes *changes, bool o
 	r = send_batch(&fw->command, &batch, &e);
 	if (e.error == 0)
 		return r;
-	*ret = (struct fw_refusal){.error = e.error};
+	*ret = (struct fw_refusal){ .error = e.error };
 	memcpy(ret->message, e.message, sizeof(ret->message));
 	find_changes(&batch, changes, e.seq, &ret->change, &next);
 	*ret_shared = next > ret->change + 1;
 	return r;
 }
 
-static int commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_refusal *ret_refusal)
+static int commit(struct fw *fw, const struct ruleset_changes *changes,
+		  struct fw_refusal *ret_refusal)
 {
 	bool shared = false;
 	int r;
 
-	*ret_refusal = (struct fw_refusal){.change = changes->n};
+	*ret_refusal = (struct fw_refusal){ .change = changes->n };
 	r = transact(fw, changes, false, ret_refusal, &shared);
 	/* Nothing has been applied: ask again in a way that makes the kernel name the element. */
 	if (r < 0 && shared)

@@ -11,7 +11,7 @@
 static int open_socket(struct nlk *n, int protocol)
 {
 	static const int on = 1;
-	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
 	socklen_t length = sizeof(address);
 
 	n->buffer = malloc(NLK_BUFFER);
@@ -74,7 +74,7 @@ void nlk_force_buffer(struct nlk *n, int option, size_t size)
 
 int nlk_send(struct nlk *n, const void *data, size_t size)
 {
-	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	ssize_t sent;
 
 	do {
@@ -87,7 +87,7 @@ int nlk_send(struct nlk *n, const void *data, size_t size)
 int nlk_receive(struct nlk *n)
 {
 	struct sockaddr_nl from;
-	struct iovec iov = {.iov_base = n->buffer, .iov_len = NLK_BUFFER};
+	struct iovec iov = { .iov_base = n->buffer, .iov_len = NLK_BUFFER };
 	struct msghdr m;
 	ssize_t size;
 
@@ -113,7 +113,7 @@ int nlk_receive(struct nlk *n)
 /* The kernel handles a request while it is being sent, so that this hardly ever waits. */
 int nlk_receive_wait(struct nlk *n)
 {
-	struct pollfd p = {.fd = n->fd, .events = POLLIN};
+	struct pollfd p = { .fd = n->fd, .events = POLLIN };
 	int r;
 
 	for (;;) {
@@ -168,7 +168,7 @@ int nlk_error_decode(const struct nlmsghdr *h, struct nlk_error *ret)
 
 	if (size < sizeof(*e) || e->error > 0)
 		return -EBADMSG;
-	*ret = (struct nlk_error){.seq = h->nlmsg_seq, .error = -e->error};
+	*ret = (struct nlk_error){ .seq = h->nlmsg_seq, .error = -e->error };
 	decode_message(h, e, size, ret->message, sizeof(ret->message));
 	return 0;
 }
@@ -223,7 +223,8 @@ static int receive_answer(struct nlk *n, struct answer *a)
 		r = nlk_receive_wait(n);
 		if (r < 0)
 			return r;
-		nlk_foreach(h, left, n) {
+		nlk_foreach(h, left, n)
+		{
 			r = handle(a, h);
 			if (r != 0)
 				return r;
@@ -234,7 +235,7 @@ static int receive_answer(struct nlk *n, struct answer *a)
 int nlk_request(struct nlk *n, struct nlmsghdr *h,
 		int (*handler)(const struct nlmsghdr *h, void *userdata), void *userdata)
 {
-	struct answer a = {.seq = ++n->seq, .handler = handler, .userdata = userdata};
+	struct answer a = { .seq = ++n->seq, .handler = handler, .userdata = userdata };
 	int r;
 
 	h->nlmsg_seq = a.seq;

@@ -17,13 +17,16 @@ struct nlk {
 	uint8_t *buffer;
 	size_t received; /* length of what is in the buffer */
 };
-#define NLK_NONE {.fd = -1}
+#define NLK_NONE         \
+	{                \
+		.fd = -1 \
+	}
 
 /* An error answer of the kernel. */
 struct nlk_error {
 	uint32_t seq;
-	int error;           /* positive errno; 0: an ack */
-	char message[160];   /* extack text, or "" */
+	int error;         /* positive errno; 0: an ack */
+	char message[160]; /* extack text, or "" */
 };
 
 /* Non-blocking, with extended acks that do not echo the request. */
@@ -43,8 +46,8 @@ int nlk_receive_wait(struct nlk *n);
 /* Throws away what is left of earlier requests. */
 void nlk_drain(struct nlk *n);
 /* The messages in the buffer. */
-#define nlk_foreach(h, left, n)                                                           \
-	for (left = (int)(n)->received, h = (const struct nlmsghdr *)(n)->buffer;         \
+#define nlk_foreach(h, left, n)                                                   \
+	for (left = (int)(n)->received, h = (const struct nlmsghdr *)(n)->buffer; \
 	     attrs_message_ok(h, left); h = mnl_nlmsg_next(h, &left))
 
 /* 0 or -EBADMSG. */
@@ -52,7 +55,8 @@ int nlk_error_decode(const struct nlmsghdr *h, struct nlk_error *ret);
 
 /*
  * Sends a request (its sequence number is set here) and hands the messages of the answer to the
- * handler, whose -errno becomes the result. It has to be a dump, or to ask for an ack. -EINTR: a dump was interrupted by a change, repeat it.
+ * handler, whose -errno becomes the result. It has to be a dump, or to ask for an ack. -EINTR: a
+ * dump was interrupted by a change, repeat it.
  */
 int nlk_request(struct nlk *n, struct nlmsghdr *h,
 		int (*handler)(const struct nlmsghdr *h, void *userdata), void *userdata);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* mnl_nlmsg_ok() of libmnl 1.0.4 takes a length beyond 2 GiB for a negative one, and lets it pass. */
+/* mnl_nlmsg_ok() of libmnl 1.0.4 takes a length beyond 2 GiB for a negative one: it passes. */
 static inline bool attrs_message_ok(const struct nlmsghdr *h, int left)
 {
 	return mnl_nlmsg_ok(h, left) && h->nlmsg_len <= (uint32_t)left;

@@ -39,7 +39,8 @@ static int parse(const struct nlmsghdr *h, enum ruleset_family family, const str
 	return attrs_string_equals(tb[table], RULESET_TABLE);
 }
 
-int nft_decode_table(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table)
+int nft_decode_table(const struct nlmsghdr *h, enum ruleset_family family,
+		     struct ruleset_table *table)
 {
 	const struct nlattr *tb[NFTA_TABLE_FLAGS + 1];
 	uint32_t flags = 0;
@@ -95,20 +96,21 @@ static int decode_base_chain(const struct nlattr **tb, struct ruleset_chain *c)
  * Inserts a zeroed item where its name keeps the vector sorted, so that the rules and elements
  * that follow find it quickly. Evaluates to NULL on memory shortage.
  */
-#define insert_by_name(v, new_name)                                                   \
-	({                                                                            \
-		typeof(v) s_ = (v);                                                   \
-		size_t i_ = s_->n;                                                    \
-		typeof(s_->items) new_ = vec_add(s_);                                 \
+#define insert_by_name(v, new_name)                                                            \
+	({                                                                                     \
+		typeof(v) s_ = (v);                                                            \
+		size_t i_ = s_->n;                                                             \
+		typeof(s_->items) new_ = vec_add(s_);                                          \
 		for (; new_ && i_ > 0 && strcmp(s_->items[i_ - 1].name, (new_name)) > 0; i_--) \
-			s_->items[i_] = s_->items[i_ - 1];                            \
-		new_ ? memset(&s_->items[i_], 0, sizeof(*new_)) : NULL;               \
+			s_->items[i_] = s_->items[i_ - 1];                                     \
+		new_ ? memset(&s_->items[i_], 0, sizeof(*new_)) : NULL;                        \
 	})
 
-int nft_decode_chain(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table)
+int nft_decode_chain(const struct nlmsghdr *h, enum ruleset_family family,
+		     struct ruleset_table *table)
 {
 	const struct nlattr *tb[NFTA_CHAIN_FLAGS + 1];
-	struct ruleset_chain c = {0}, *copy;
+	struct ruleset_chain c = { 0 }, *copy;
 	uint32_t flags = 0;
 	int r;
 
@@ -162,7 +164,8 @@ static uint64_t decode_tag(const struct nlattr *userdata)
 	return tag;
 }
 
-int nft_decode_rule(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table)
+int nft_decode_rule(const struct nlmsghdr *h, enum ruleset_family family,
+		    struct ruleset_table *table)
 {
 	const struct nlattr *tb[NFTA_RULE_USERDATA + 1];
 	char name[RULESET_NAME];
@@ -205,7 +208,8 @@ static int decode_types(const struct nlattr **tb, uint32_t flags, struct ruleset
 		return 1;
 	}
 	s->kind = RULESET_MAP;
-	return nft_fields_of_type(data, s->data) && attrs_be32(tb[NFTA_SET_DATA_LEN], &data_length) &&
+	return nft_fields_of_type(data, s->data) &&
+	       attrs_be32(tb[NFTA_SET_DATA_LEN], &data_length) &&
 	       data_length == ruleset_data_size(s) && data_length <= RULESET_DATA;
 }
 
@@ -238,10 +242,11 @@ static int decode_set(const struct nlattr **tb, uint32_t flags, struct ruleset_s
 	       !tb[NFTA_SET_EXPRESSIONS] && !tb[NFTA_SET_TIMEOUT];
 }
 
-int nft_decode_set(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table)
+int nft_decode_set(const struct nlmsghdr *h, enum ruleset_family family,
+		   struct ruleset_table *table)
 {
 	const struct nlattr *tb[NFTA_SET_EXPRESSIONS + 1];
-	struct ruleset_set s = {0}, *copy;
+	struct ruleset_set s = { 0 }, *copy;
 	uint32_t flags = 0;
 	int r;
 
@@ -281,7 +286,8 @@ static bool decode_value(const struct nlattr *nest, void *ret, size_t size)
 	return true;
 }
 
-int nft_decode_verdict(const struct nlattr *nest, enum ruleset_verdict *ret, char *ret_chain, size_t size)
+int nft_decode_verdict(const struct nlattr *nest, enum ruleset_verdict *ret, char *ret_chain,
+		       size_t size)
 {
 	const struct nlattr *data[NFTA_DATA_VERDICT + 1], *tb[NFTA_VERDICT_CHAIN + 1];
 	uint32_t code;
@@ -346,7 +352,8 @@ static int decode_element(const struct nlattr *nest, const struct ruleset_set *s
 	return 1;
 }
 
-int nft_decode_elements(const struct nlmsghdr *h, enum ruleset_family family, struct ruleset_table *table)
+int nft_decode_elements(const struct nlmsghdr *h, enum ruleset_family family,
+			struct ruleset_table *table)
 {
 	const struct nlattr *tb[NFTA_SET_ELEM_LIST_ELEMENTS + 1], *a;
 	char name[RULESET_NAME];
@@ -360,8 +367,8 @@ int nft_decode_elements(const struct nlmsghdr *h, enum ruleset_family family, st
 		s = ruleset_find_set(table, name);
 	if (!s || !tb[NFTA_SET_ELEM_LIST_ELEMENTS])
 		return 1;
-	mnl_attr_for_each_nested(a, tb[NFTA_SET_ELEM_LIST_ELEMENTS]) {
-		struct ruleset_element e = {0}, *copy;
+	mnl_attr_for_each_nested (a, tb[NFTA_SET_ELEM_LIST_ELEMENTS]) {
+		struct ruleset_element e = { 0 }, *copy;
 
 		r = decode_element(a, s, &e);
 		if (r < 0)
@@ -384,7 +391,8 @@ static int compare_ends(const void *a, const void *b)
 	const struct ruleset_element *x = a, *y = b;
 	int r = memcmp(x->key, y->key, sizeof(x->key));
 
-	return r ? r : (x->prefix_length < y->prefix_length) - (x->prefix_length > y->prefix_length);
+	return r ? r
+		 : (x->prefix_length < y->prefix_length) - (x->prefix_length > y->prefix_length);
 }
 
 /* The length of the prefix that begins at start and ends before the address end (NULL: at the
@@ -456,7 +464,7 @@ int nft_decode_finish(struct ruleset_table *table)
 {
 	bool tagged = false, foreign = false, twins = false;
 
-	vec_foreach(s, &table->sets) {
+	vec_foreach (s, &table->sets) {
 		if (s->interval && !pair_interval_ends(s)) {
 			vec_done(&s->elements);
 			table->damaged = true;
@@ -464,8 +472,8 @@ int nft_decode_finish(struct ruleset_table *table)
 		vec_sort(&s->elements, ruleset_element_compare);
 		twins = twins || has_twins(s);
 	}
-	vec_foreach(c, &table->chains)
-		vec_foreach(rule, &c->rules) {
+	vec_foreach (c, &table->chains)
+		vec_foreach (rule, &c->rules) {
 			tagged = tagged || rule->tag != 0;
 			foreign = foreign || rule->tag == 0;
 		}

@@ -162,12 +162,24 @@ static void put_item(uint8_t *udata, size_t *length, uint8_t type, uint32_t valu
  */
 static void put_typeof_saddr32(uint8_t *udata, size_t *length)
 {
-	enum { KEY_TYPEOF = 3, EXPR = 0, DATA = 1, EXPR_PAYLOAD = 7,
-	       DESC = 0, TYPE = 1, BASE = 2, OFFSET = 3, LEN = 4, BASE_NETWORK = 2 };
+	enum {
+		KEY_TYPEOF = 3,
+		EXPR = 0,
+		DATA = 1,
+		EXPR_PAYLOAD = 7,
+		DESC = 0,
+		TYPE = 1,
+		BASE = 2,
+		OFFSET = 3,
+		LEN = 4,
+		BASE_NETWORK = 2
+	};
 	static const struct {
 		uint8_t type;
 		uint32_t value; /* bits */
-	} data[] = { { DESC, 0 }, { TYPE, 0 }, { BASE, BASE_NETWORK }, { OFFSET, 64 }, { LEN, 32 } };
+	} data[] = {
+		{ DESC, 0 }, { TYPE, 0 }, { BASE, BASE_NETWORK }, { OFFSET, 64 }, { LEN, 32 }
+	};
 
 	udata[(*length)++] = KEY_TYPEOF;
 	udata[(*length)++] = 6 + 2 + N_ELEMENTS(data) * 6;
@@ -185,7 +197,7 @@ static void put_set_userdata(struct nlmsghdr *h, const struct ruleset_set *s)
 	size_t length = 0;
 
 	put_item(udata, &length, UDATA_SET_KEYBYTEORDER,
-		      name ? BYTEORDER_HOST : BYTEORDER_BIG_ENDIAN);
+		 name ? BYTEORDER_HOST : BYTEORDER_BIG_ENDIAN);
 	if (s->kind == RULESET_MAP)
 		put_item(udata, &length, UDATA_SET_DATABYTEORDER, BYTEORDER_BIG_ENDIAN);
 	if (s->key[0] == RULESET_SADDR32)
@@ -238,7 +250,7 @@ static void put_end(struct nlmsghdr *h, const void *key, size_t size)
 /* The key after the last one of a prefix. False if there is none: the interval stays open. */
 static bool key_after(const struct ruleset_element *e, struct in6_addr *ret)
 {
-	struct inet_prefix p = {.length = e->prefix_length};
+	struct inet_prefix p = { .length = e->prefix_length };
 
 	memcpy(&p.address, e->key, sizeof(p.address));
 	inet_prefix_last(&p, ret);
@@ -325,16 +337,16 @@ static size_t encode_elements(struct writer *w, const struct ruleset_changes *ch
 static const struct {
 	uint16_t type, flags;
 } messages[] = {
-	[RULESET_ADD_TABLE] = {NFT_MSG_NEWTABLE, NLM_F_CREATE},
-	[RULESET_DELETE_TABLE] = {NFT_MSG_DELTABLE, 0},
-	[RULESET_ADD_SET] = {NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL},
-	[RULESET_DELETE_SET] = {NFT_MSG_DELSET, 0},
-	[RULESET_ADD_CHAIN] = {NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL},
-	[RULESET_DELETE_CHAIN] = {NFT_MSG_DELCHAIN, 0},
-	[RULESET_FLUSH_CHAIN] = {NFT_MSG_DELRULE, 0}, /* no handle: all rules of the chain */
-	[RULESET_ADD_RULE] = {NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND},
-	[RULESET_ADD_ELEMENT] = {NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL},
-	[RULESET_DELETE_ELEMENT] = {NFT_MSG_DELSETELEM, 0},
+	[RULESET_ADD_TABLE] = { NFT_MSG_NEWTABLE, NLM_F_CREATE },
+	[RULESET_DELETE_TABLE] = { NFT_MSG_DELTABLE, 0 },
+	[RULESET_ADD_SET] = { NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL },
+	[RULESET_DELETE_SET] = { NFT_MSG_DELSET, 0 },
+	[RULESET_ADD_CHAIN] = { NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL },
+	[RULESET_DELETE_CHAIN] = { NFT_MSG_DELCHAIN, 0 },
+	[RULESET_FLUSH_CHAIN] = { NFT_MSG_DELRULE, 0 }, /* no handle: all rules of the chain */
+	[RULESET_ADD_RULE] = { NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND },
+	[RULESET_ADD_ELEMENT] = { NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL },
+	[RULESET_DELETE_ELEMENT] = { NFT_MSG_DELSETELEM, 0 },
 };
 static_assert(N_ELEMENTS(messages) == _RULESET_OP_MAX, "every change has a message");
 
@@ -405,7 +417,7 @@ static void writer_done(struct writer *w)
 int nft_batch_encode(const struct ruleset_changes *changes, uint32_t seq, bool one_by_one,
 		     struct nft_batch *ret)
 {
-	_cleanup_(writer_done) struct writer w = {.seq = seq};
+	_cleanup_(writer_done) struct writer w = { .seq = seq };
 
 	if (!put_boundary(&w, NFNL_MSG_BATCH_BEGIN) || !encode_changes(&w, changes, one_by_one))
 		return -ENOMEM;
@@ -416,7 +428,7 @@ int nft_batch_encode(const struct ruleset_changes *changes, uint32_t seq, bool o
 	if (!put_boundary(&w, NFNL_MSG_BATCH_END))
 		return -ENOMEM;
 	*ret = w.batch;
-	w.batch = (struct nft_batch){0};
+	w.batch = (struct nft_batch){ 0 };
 	return 0;
 }
 
@@ -424,5 +436,5 @@ void nft_batch_done(struct nft_batch *b)
 {
 	free(b->data);
 	vec_done(&b->change_of_seq);
-	*b = (struct nft_batch){0};
+	*b = (struct nft_batch){ 0 };
 }

@@ -26,7 +26,7 @@ static int decode_commit(const struct nlmsghdr *h, struct nft_event *e)
 
 int nft_decode_event(const struct nlmsghdr *h, struct nft_event *ret)
 {
-	struct nft_event e = {.portid = h->nlmsg_pid};
+	struct nft_event e = { .portid = h->nlmsg_pid };
 	const struct nlattr *tb[NFTA_TABLE_NAME + 1];
 	int r;
 
@@ -77,13 +77,15 @@ static void walk_cmp(struct walk *w, const struct nlattr *data)
 
 	if (attrs_parse_nested(data, tb, N_ELEMENTS(tb)) < 0 ||
 	    !attrs_be32(tb[NFTA_CMP_SREG], &from) || !attrs_be32(tb[NFTA_CMP_OP], &op) ||
-	    !tb[NFTA_CMP_DATA] || attrs_parse_nested(tb[NFTA_CMP_DATA], value, N_ELEMENTS(value)) < 0)
+	    !tb[NFTA_CMP_DATA] ||
+	    attrs_parse_nested(tb[NFTA_CMP_DATA], value, N_ELEMENTS(value)) < 0)
 		return;
 	if (from != w->oifname_register || from == 0 || op != NFT_CMP_EQ || !value[NFTA_DATA_VALUE])
 		return;
 	if (memchr(mnl_attr_get_payload(value[NFTA_DATA_VALUE]), '\0',
 		   mnl_attr_get_payload_len(value[NFTA_DATA_VALUE])))
-		(void)attrs_string(value[NFTA_DATA_VALUE], w->rule.oifname, sizeof(w->rule.oifname));
+		(void)attrs_string(value[NFTA_DATA_VALUE], w->rule.oifname,
+				   sizeof(w->rule.oifname));
 }
 
 static void walk_immediate(struct walk *w, const struct nlattr *data)
@@ -139,11 +141,12 @@ static int parse_of_table(const struct nlmsghdr *h, const char *table, const str
 	return attrs_string_equals(tb[table_attribute], table);
 }
 
-int foreign_decode_nft_rule(const struct nlmsghdr *h, const char *table, struct foreign_rules *rules)
+int foreign_decode_nft_rule(const struct nlmsghdr *h, const char *table,
+			    struct foreign_rules *rules)
 {
 	const struct nlattr *tb[NFTA_RULE_EXPRESSIONS + 1], *a;
 	struct foreign_rule *copy;
-	struct walk w = {0};
+	struct walk w = { 0 };
 	int r;
 
 	r = parse_of_table(h, table, tb, N_ELEMENTS(tb), NFTA_RULE_TABLE);
@@ -152,7 +155,7 @@ int foreign_decode_nft_rule(const struct nlmsghdr *h, const char *table, struct 
 	if (!tb[NFTA_RULE_EXPRESSIONS] ||
 	    !attrs_string(tb[NFTA_RULE_CHAIN], w.rule.chain, sizeof(w.rule.chain)))
 		return 0;
-	mnl_attr_for_each_nested(a, tb[NFTA_RULE_EXPRESSIONS])
+	mnl_attr_for_each_nested (a, tb[NFTA_RULE_EXPRESSIONS])
 		walk_expr(&w, a);
 	if (w.rule.oifname[0] == '\0')
 		return 0;
@@ -163,7 +166,8 @@ int foreign_decode_nft_rule(const struct nlmsghdr *h, const char *table, struct 
 	return 1;
 }
 
-int foreign_decode_nft_chain(const struct nlmsghdr *h, const char *table, char ret[static FOREIGN_NAME])
+int foreign_decode_nft_chain(const struct nlmsghdr *h, const char *table,
+			     char ret[static FOREIGN_NAME])
 {
 	const struct nlattr *tb[NFTA_CHAIN_NAME + 1];
 	int r;

@@ -28,7 +28,8 @@ uint8_t nft_family(enum ruleset_family f); /* NFPROTO_x */
 int32_t nft_verdict_code(enum ruleset_verdict v);
 enum ruleset_verdict nft_verdict_of_code(int32_t code);
 /* NFTA_DATA_x holding a verdict. 0: it is none, *ret stays; < 0: -EBADMSG. */
-int nft_decode_verdict(const struct nlattr *nest, enum ruleset_verdict *ret, char *ret_chain, size_t size);
+int nft_decode_verdict(const struct nlattr *nest, enum ruleset_verdict *ret, char *ret_chain,
+		       size_t size);
 
 /* Writes a rule's attributes after the nfgenmsg. 0 or -ENOMEM. */
 int nft_rule_encode(struct nlmsghdr *h, const struct ruleset_change *c);

@@ -69,7 +69,8 @@ static void load_meta(struct builder *b, uint32_t key, size_t offset)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, register_at(offset));
 }
 
-static void load_payload(struct builder *b, uint32_t base, uint32_t from, size_t size, size_t offset)
+static void load_payload(struct builder *b, uint32_t base, uint32_t from, size_t size,
+			 size_t offset)
 {
 	struct nftnl_expr *e = add(b, "payload");
 
@@ -165,7 +166,7 @@ static void lookup(struct builder *b, const char *set, bool invert, const uint32
 
 static void match_name(struct builder *b, const struct ruleset_expr *x)
 {
-	uint8_t name[16] = {0};
+	uint8_t name[16] = { 0 };
 
 	memcpy(name, x->name, strnlen(x->name, sizeof(name) - 1));
 	load_field(b, x->fields[0], 0);
@@ -180,7 +181,8 @@ static void match_prefix(struct builder *b, const struct ruleset_expr *x)
 	struct in6_addr bits;
 
 	if (length > 0 && length % 8 == 0) {
-		load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, address_offset(x->fields[0]), length / 8, 0);
+		load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, address_offset(x->fields[0]),
+			     length / 8, 0);
 		compare(b, x->invert, &x->prefix.address, length / 8);
 		return;
 	}
@@ -355,7 +357,7 @@ static int put_tag(struct nftnl_rule *rule, uint64_t tag)
 int nft_rule_encode(struct nlmsghdr *h, const struct ruleset_change *c)
 {
 	_cleanup_(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
-	struct builder b = {.rule = rule};
+	struct builder b = { .rule = rule };
 
 	if (!rule || nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, RULESET_TABLE) < 0 ||
 	    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, c->chain->name) < 0 ||

@@ -5,14 +5,11 @@
 #include <linux/netfilter.h>
 
 static const uint8_t field_types[] = {
-	[RULESET_FIELD_NONE] = 0,
-	[RULESET_IIFNAME] = 41, /* ifname */
-	[RULESET_OIFNAME] = 41,
-	[RULESET_SADDR] = 8, /* ipv6_addr */
-	[RULESET_DADDR] = 8,
-	[RULESET_L4PROTO] = 12, /* inet_proto */
-	[RULESET_DPORT] = 13,	/* inet_service */
-	[RULESET_SADDR32] = 4,	/* integer */
+	[RULESET_FIELD_NONE] = 0, [RULESET_IIFNAME] = 41, /* ifname */
+	[RULESET_OIFNAME] = 41,   [RULESET_SADDR] = 8,    /* ipv6_addr */
+	[RULESET_DADDR] = 8,      [RULESET_L4PROTO] = 12, /* inet_proto */
+	[RULESET_DPORT] = 13,                             /* inet_service */
+	[RULESET_SADDR32] = 4,                            /* integer */
 };
 static_assert(sizeof(field_types) == _RULESET_FIELD_MAX, "every field has a type");
 
@@ -32,9 +29,9 @@ uint32_t nft_type_of_fields(const enum ruleset_field fields[static RULESET_FIELD
 
 static enum ruleset_field canonical_field(uint32_t type)
 {
-	static const enum ruleset_field canonical[] = {RULESET_DADDR, RULESET_IIFNAME,
-						       RULESET_L4PROTO, RULESET_DPORT,
-						       RULESET_SADDR32};
+	static const enum ruleset_field canonical[] = { RULESET_DADDR, RULESET_IIFNAME,
+							RULESET_L4PROTO, RULESET_DPORT,
+							RULESET_SADDR32 };
 
 	for (size_t i = 0; i < sizeof(canonical) / sizeof(canonical[0]); i++)
 		if (field_types[canonical[i]] == type)
@@ -44,7 +41,7 @@ static enum ruleset_field canonical_field(uint32_t type)
 
 bool nft_fields_of_type(uint32_t type, enum ruleset_field ret[static RULESET_FIELDS])
 {
-	enum ruleset_field fields[RULESET_FIELDS] = {RULESET_FIELD_NONE};
+	enum ruleset_field fields[RULESET_FIELDS] = { RULESET_FIELD_NONE };
 	size_t n = 0;
 
 	for (uint32_t rest = type; rest; rest >>= NFT_TYPE_BITS)
@@ -74,12 +71,8 @@ uint8_t nft_family(enum ruleset_family f)
 }
 
 static const int32_t verdict_codes[] = {
-	[RULESET_VERDICT_NONE] = INT32_MIN,
-	[RULESET_ACCEPT] = NF_ACCEPT,
-	[RULESET_DROP] = NF_DROP,
-	[RULESET_RETURN] = NFT_RETURN,
-	[RULESET_JUMP] = NFT_JUMP,
-	[RULESET_GOTO] = NFT_GOTO,
+	[RULESET_VERDICT_NONE] = INT32_MIN, [RULESET_ACCEPT] = NF_ACCEPT, [RULESET_DROP] = NF_DROP,
+	[RULESET_RETURN] = NFT_RETURN,      [RULESET_JUMP] = NFT_JUMP,    [RULESET_GOTO] = NFT_GOTO,
 };
 static_assert(sizeof(verdict_codes) / sizeof(verdict_codes[0]) == _RULESET_VERDICT_MAX,
 	      "every verdict has a code");

@@ -48,7 +48,7 @@ static int entry_at(const struct table *t, uint32_t offset, struct entry *ret)
 	if (target->u.target_size < sizeof(*target) ||
 	    e->target_offset + (size_t)target->u.target_size > e->next_offset)
 		return -EBADMSG;
-	*ret = (struct entry){e, target, offset, offset + e->next_offset};
+	*ret = (struct entry){ e, target, offset, offset + e->next_offset };
 	return 1;
 }
 
@@ -84,7 +84,8 @@ static int find_heads(struct table *t, const struct ip6t_getinfo *info)
 			return -ENOMEM;
 		for (unsigned hook = 0; hook < NF_INET_NUMHOOKS; hook++)
 			if ((info->valid_hooks & 1U << hook) && info->hook_entry[hook] == offset &&
-			    !add_head(t, offset, hook == NF_INET_FORWARD ? "FORWARD" : "", IFNAMSIZ))
+			    !add_head(t, offset, hook == NF_INET_FORWARD ? "FORWARD" : "",
+				      IFNAMSIZ))
 				return -ENOMEM;
 	}
 	return r;
@@ -92,7 +93,7 @@ static int find_heads(struct table *t, const struct ip6t_getinfo *info)
 
 static const char *head_name(const struct table *t, uint32_t offset)
 {
-	vec_foreach(head, &t->heads)
+	vec_foreach (head, &t->heads)
 		if (head->offset == offset)
 			return head->name;
 	return "";
@@ -157,7 +158,7 @@ static int decode_rules(const struct table *t, struct foreign_rules *rules)
 	int r;
 
 	for (uint32_t offset = 0; (r = entry_at(t, offset, &e)) > 0; offset = e.next) {
-		struct foreign_rule rule = {0}, *copy;
+		struct foreign_rule rule = { 0 }, *copy;
 
 		for (; n < t->heads.n && t->heads.items[n].offset <= offset; n++)
 			chain = &t->heads.items[n];
@@ -178,7 +179,7 @@ static int decode_rules(const struct table *t, struct foreign_rules *rules)
 int foreign_decode_xt(const struct ip6t_getinfo *info, const void *entries, size_t size,
 		      struct foreign_rules *rules)
 {
-	struct table t = {.data = entries, .size = size};
+	struct table t = { .data = entries, .size = size };
 	int r;
 
 	r = size > UINT32_MAX / 2 ? -EBADMSG : find_heads(&t, info);

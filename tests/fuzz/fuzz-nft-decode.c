@@ -66,8 +66,8 @@ static void check_ruleset(struct ruleset *ruleset)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ruleset ruleset = {0};
-	struct foreign_rules rules = {0};
+	struct ruleset ruleset = { 0 };
+	struct foreign_rules rules = { 0 };
 	/* Aligned, and exactly as long as the input: beyond lies the sanitizer's red zone. */
 	uint8_t *copy = malloc(size + !size);
 	const struct nlmsghdr *h = (const struct nlmsghdr *)copy;

@@ -11,8 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ip6t_getinfo info = {.valid_hooks = 0x1f};
-	struct foreign_rules rules = {0};
+	struct ip6t_getinfo info = { .valid_hooks = 0x1f };
+	struct foreign_rules rules = { 0 };
 	uint8_t *copy;
 	int r;
 

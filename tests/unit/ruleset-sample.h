@@ -8,7 +8,6 @@
 #include <netinet/icmp6.h>
 #include <stdio.h>
 
-
 static inline struct in6_addr sample_address(const char *text)
 {
 	struct in6_addr a;
@@ -133,14 +132,14 @@ static inline void sample_rule_of(struct ruleset_chain *c, const struct ruleset_
 }
 
 /* Appends a rule to the chain that was added last. */
-#define SAMPLE_RULE(t, ...)                                                           \
-	do {                                                                          \
-		const struct ruleset_expr exprs_[] = {__VA_ARGS__};                   \
-		sample_rule_of(&(t)->chains.items[(t)->chains.n - 1], exprs_,         \
-			       sizeof(exprs_) / sizeof(exprs_[0]));                   \
+#define SAMPLE_RULE(t, ...)                                                   \
+	do {                                                                  \
+		const struct ruleset_expr exprs_[] = { __VA_ARGS__ };         \
+		sample_rule_of(&(t)->chains.items[(t)->chains.n - 1], exprs_, \
+			       sizeof(exprs_) / sizeof(exprs_[0]));           \
 	} while (0)
 
-#define SAMPLE_EXPR(k, ...) ((struct ruleset_expr){.kind = RULESET_##k, __VA_ARGS__})
+#define SAMPLE_EXPR(k, ...) ((struct ruleset_expr){ .kind = RULESET_##k, __VA_ARGS__ })
 #define SAMPLE_VERDICT(v) SAMPLE_EXPR(VERDICT, .verdict = RULESET_##v)
 
 static inline void sample_sets(struct ruleset_table *t)
@@ -175,26 +174,35 @@ static inline void sample_sets(struct ruleset_table *t)
 	s->interval = true;
 	sample_in_prefix(s, "::/16", NULL);
 	sample_in_prefix(s, "2001:db8::1/128", NULL);
+	s = sample_set(t, "inside", RULESET_SET, RULESET_SADDR32, 0, 0);
+	s->size = 1024;
+	memcpy(sample_element(s)->key, "\xfd\x00\x00\x0a", 4);
 }
 
 static inline void sample_nat_chains(struct ruleset_table *t)
 {
 	sample_base_chain(t, "prerouting", true, RULESET_HOOK_PREROUTING, -101);
-	SAMPLE_RULE(t, SAMPLE_EXPR(LOOKUP_VERDICT, .name = "host", .fields = {RULESET_DADDR}));
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_FIB_LOCAL, .fields = {RULESET_DADDR}),
+	SAMPLE_RULE(t, SAMPLE_EXPR(LOOKUP_VERDICT, .name = "host", .fields = { RULESET_DADDR }));
+	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_FIB_LOCAL, .fields = { RULESET_DADDR }),
 		    SAMPLE_EXPR(VERDICT, .verdict = RULESET_GOTO, .name = "publish"));
 	sample_chain(t, "publish");
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_PREFIX, .fields = {RULESET_DADDR}, .prefix = sample_prefix("::1/128")),
+	SAMPLE_RULE(t,
+		    SAMPLE_EXPR(MATCH_PREFIX, .fields = { RULESET_DADDR },
+				.prefix = sample_prefix("::1/128")),
 		    SAMPLE_VERDICT(RETURN));
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_PREFIX, .fields = {RULESET_SADDR}, .prefix = sample_prefix("fe80::/10")),
+	SAMPLE_RULE(t,
+		    SAMPLE_EXPR(MATCH_PREFIX, .fields = { RULESET_SADDR },
+				.prefix = sample_prefix("fe80::/10")),
 		    SAMPLE_VERDICT(RETURN));
 	SAMPLE_RULE(t, SAMPLE_EXPR(DNAT, .name = "pub_addr",
-				   .fields = {RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT}));
-	SAMPLE_RULE(t, SAMPLE_EXPR(DNAT, .name = "pub_any", .fields = {RULESET_L4PROTO, RULESET_DPORT}));
+				   .fields = { RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT }));
+	SAMPLE_RULE(t, SAMPLE_EXPR(DNAT, .name = "pub_any",
+				   .fields = { RULESET_L4PROTO, RULESET_DPORT }));
 	sample_base_chain(t, "postrouting", true, RULESET_HOOK_POSTROUTING, 99);
-	SAMPLE_RULE(t, SAMPLE_EXPR(LOOKUP_VERDICT, .name = "source", .fields = {RULESET_SADDR}));
+	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_SET, .name = "inside", .fields = { RULESET_SADDR32 }),
+		    SAMPLE_EXPR(LOOKUP_VERDICT, .name = "source", .fields = { RULESET_SADDR }));
 	sample_chain(t, "post_a");
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_NAME, .name = "br-a", .fields = {RULESET_OIFNAME}),
+	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_NAME, .name = "br-a", .fields = { RULESET_OIFNAME }),
 		    SAMPLE_EXPR(MATCH_CT_STATUS, .value = IPS_DST_NAT), SAMPLE_EXPR(MASQUERADE));
 	sample_chain(t, "post_b");
 	SAMPLE_RULE(t, SAMPLE_EXPR(SNAT, .prefix = sample_prefix("2001:db8:1::20/128")));
@@ -204,21 +212,29 @@ static inline void sample_filter_chains(struct ruleset_table *t)
 {
 	sample_base_chain(t, "forward", false, RULESET_HOOK_FORWARD, -1);
 	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_CT_STATE, .value = 2 | 4), SAMPLE_VERDICT(ACCEPT));
-	SAMPLE_RULE(t, SAMPLE_EXPR(LOOKUP_VERDICT, .name = "to", .fields = {RULESET_OIFNAME}));
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_SET, .name = "allowed", .fields = {RULESET_IIFNAME, RULESET_OIFNAME}),
+	SAMPLE_RULE(t, SAMPLE_EXPR(LOOKUP_VERDICT, .name = "to", .fields = { RULESET_OIFNAME }));
+	SAMPLE_RULE(t,
+		    SAMPLE_EXPR(MATCH_SET, .name = "allowed",
+				.fields = { RULESET_IIFNAME, RULESET_OIFNAME }),
 		    SAMPLE_VERDICT(ACCEPT));
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_SET, .name = "open",
-				   .fields = {RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT}),
+	SAMPLE_RULE(t,
+		    SAMPLE_EXPR(MATCH_SET, .name = "open",
+				.fields = { RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT }),
 		    SAMPLE_VERDICT(ACCEPT));
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_SET, .name = "trusted", .fields = {RULESET_DADDR}),
-		    SAMPLE_EXPR(MATCH_ICMPV6_TYPE, .value = ICMP6_ECHO_REQUEST), SAMPLE_VERDICT(ACCEPT));
+	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_SET, .name = "trusted", .fields = { RULESET_DADDR }),
+		    SAMPLE_EXPR(MATCH_ICMPV6_TYPE, .value = ICMP6_ECHO_REQUEST),
+		    SAMPLE_VERDICT(ACCEPT));
 	sample_chain(t, "inverted");
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_NAME, .name = "br-a", .fields = {RULESET_IIFNAME}, .invert = true),
-		    SAMPLE_EXPR(MATCH_SET, .name = "bridges", .fields = {RULESET_OIFNAME}, .invert = true),
+	SAMPLE_RULE(t,
+		    SAMPLE_EXPR(MATCH_NAME, .name = "br-a", .fields = { RULESET_IIFNAME },
+				.invert = true),
+		    SAMPLE_EXPR(MATCH_SET, .name = "bridges", .fields = { RULESET_OIFNAME },
+				.invert = true),
 		    SAMPLE_VERDICT(RETURN));
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_PREFIX, .fields = {RULESET_SADDR}, .invert = true,
-				   .prefix = sample_prefix("fd00:a::/64")),
-		    SAMPLE_EXPR(MATCH_PREFIX, .fields = {RULESET_DADDR}, .invert = true,
+	SAMPLE_RULE(t,
+		    SAMPLE_EXPR(MATCH_PREFIX, .fields = { RULESET_SADDR }, .invert = true,
+				.prefix = sample_prefix("fd00:a::/64")),
+		    SAMPLE_EXPR(MATCH_PREFIX, .fields = { RULESET_DADDR }, .invert = true,
 				.prefix = sample_prefix("fd00:a::/61")),
 		    SAMPLE_VERDICT(RETURN));
 	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_CT_STATE, .value = 2 | 4, .invert = true),
@@ -227,7 +243,7 @@ static inline void sample_filter_chains(struct ruleset_table *t)
 	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_ICMPV6_TYPE, .value = ICMP6_ECHO_REQUEST, .invert = true),
 		    SAMPLE_VERDICT(RETURN));
 	sample_base_chain(t, "output", true, RULESET_HOOK_OUTPUT, -101);
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_FIB_LOCAL, .fields = {RULESET_DADDR}, .invert = true),
+	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_FIB_LOCAL, .fields = { RULESET_DADDR }, .invert = true),
 		    SAMPLE_VERDICT(RETURN));
 	SAMPLE_RULE(t, SAMPLE_EXPR(VERDICT, .verdict = RULESET_JUMP, .name = "publish"));
 }
@@ -237,12 +253,13 @@ static inline void sample_bridge(struct ruleset_table *t)
 	t->present = true;
 	sample_name(sample_set(t, "isolated", RULESET_SET, RULESET_IIFNAME, 0, 0), "veth0");
 	sample_base_chain(t, "forward", false, RULESET_HOOK_FORWARD, -200);
-	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_SET, .name = "isolated", .fields = {RULESET_IIFNAME}),
-		    SAMPLE_EXPR(MATCH_SET, .name = "isolated", .fields = {RULESET_OIFNAME}),
+	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_SET, .name = "isolated", .fields = { RULESET_IIFNAME }),
+		    SAMPLE_EXPR(MATCH_SET, .name = "isolated", .fields = { RULESET_OIFNAME }),
 		    SAMPLE_EXPR(MATCH_ETHER_IP6), SAMPLE_VERDICT(DROP));
 	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_ETHER_IP6, .invert = true), SAMPLE_VERDICT(ACCEPT));
 	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_ETHER_IP6),
-		    SAMPLE_EXPR(MATCH_PREFIX, .fields = {RULESET_SADDR}, .prefix = sample_prefix("fd00:a::/64")),
+		    SAMPLE_EXPR(MATCH_PREFIX, .fields = { RULESET_SADDR },
+				.prefix = sample_prefix("fd00:a::/64")),
 		    SAMPLE_VERDICT(ACCEPT));
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Topology: one network namespace, one veth pair; 2001:db8::1 is this host's, and packets to
- * fd00:a::/64 vanish at the other end. The host's own flows are translated in the output hook as those of others
- * are in prerouting.
+ * fd00:a::/64 vanish at the other end. The host's own flows are translated in the output hook as
+ * those of others are in prerouting.
  */
 #include "base/links.h"
 #include "io/fw-internal.h"
@@ -84,7 +84,8 @@ static int set_up(void **state)
 	(void)state;
 	if (unshare(CLONE_NEWNET) < 0 || sd_event_new(&event) < 0 ||
 	    fw_new(event, &callbacks, NULL, &fw) < 0 ||
-	    system("ip link set lo up; ip link add d0 type veth peer d1; ip link set d0 up; ip link set d1 up;"
+	    system("ip link set lo up; ip link add d0 type veth peer d1;"
+		   "ip link set d0 up; ip link set d1 up;"
 		   "ip addr add " HOST "/64 dev d0 nodad; ip addr add fd00:a::1/64 dev d0 nodad;"
 		   "ip neigh add " OLD " lladdr 02:00:00:00:00:01 dev d0;"
 		   "ip neigh add " NEW " lladdr 02:00:00:00:00:02 dev d0") != 0)
@@ -108,8 +109,9 @@ static int tear_down(void **state)
 
 static int open_flow(int type, const char *to, uint16_t port)
 {
-	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(port),
-				 .sin6_addr = sample_address(to)};
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6,
+				  .sin6_port = htons(port),
+				  .sin6_addr = sample_address(to) };
 	int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
@@ -121,8 +123,9 @@ static int open_flow(int type, const char *to, uint16_t port)
 
 static int listen_at(int type, const char *at, uint16_t port)
 {
-	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(port),
-				 .sin6_addr = sample_address(at)};
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6,
+				  .sin6_port = htons(port),
+				  .sin6_addr = sample_address(at) };
 	int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
@@ -151,12 +154,13 @@ static int count_flow(const struct nlmsghdr *h, void *userdata)
 
 static int n_flows(uint8_t protocol, uint16_t port, const char *reply_source)
 {
-	struct count c = {protocol, port, sample_address(reply_source), 0};
+	struct count c = { protocol, port, sample_address(reply_source), 0 };
 	uint8_t buffer[64];
 	struct nlk n;
 
 	assert_int_equal(nlk_open(&n, NETLINK_NETFILTER), 0);
-	assert_int_equal(nlk_request(&n, flow_encode_dump(buffer, sizeof(buffer), 0), count_flow, &c), 0);
+	assert_int_equal(
+		nlk_request(&n, flow_encode_dump(buffer, sizeof(buffer), 0), count_flow, &c), 0);
 	nlk_done(&n);
 	return c.n;
 }
@@ -164,7 +168,7 @@ static int n_flows(uint8_t protocol, uint16_t port, const char *reply_source)
 static struct ruleset_element *port_of(uint8_t protocol, uint16_t port)
 {
 	struct ruleset_set *s = ruleset_find_set(&wanted.tables[RULESET_IP6], "pub_any");
-	struct ruleset_element key = {0};
+	struct ruleset_element key = { 0 };
 	size_t offset = 0;
 
 	ruleset_put_protocol(key.key, &offset, protocol);
@@ -199,8 +203,8 @@ static void test_new_mapping(void **state)
 {
 	int udp = listen_at(SOCK_DGRAM, HOST, 5353), other = listen_at(SOCK_DGRAM, HOST, 5354);
 	int tcp = listen_at(SOCK_STREAM, HOST, 5353);
-	int flows[] = {open_flow(SOCK_DGRAM, HOST, 5353), open_flow(SOCK_DGRAM, HOST, 5354),
-		       open_flow(SOCK_STREAM, HOST, 5353)};
+	int flows[] = { open_flow(SOCK_DGRAM, HOST, 5353), open_flow(SOCK_DGRAM, HOST, 5354),
+			open_flow(SOCK_STREAM, HOST, 5353) };
 
 	(void)state;
 	assert_int_equal(n_flows(IPPROTO_UDP, 5353, HOST), 1);
@@ -258,7 +262,7 @@ static void test_agreeing_flow(void **state)
 	assert_int_equal(send(udp, "x", 1, 0), 1);
 	assert_int_equal(fw_read(fw, &observed), 0);
 	s = ruleset_find_set(&observed.tables[RULESET_IP6], "pub_any");
-	vec_foreach(e, &s->elements)
+	vec_foreach (e, &s->elements)
 		packets += e->packets;
 	assert_int_equal(packets, 1);
 	ruleset_done(&observed);
@@ -271,7 +275,9 @@ static void test_agreeing_flow(void **state)
 /* Many flows and several requests at once: one pass after the other finds all of them. */
 static void test_many_flows(void **state)
 {
-	enum { N = 500 };
+	enum {
+		N = 500
+	};
 	int fds[N];
 
 	(void)state;

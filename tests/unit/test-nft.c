@@ -18,7 +18,7 @@
 static void encode(const struct ruleset *wanted, bool one_by_one, struct ruleset_changes *changes,
 		   struct nft_batch *batch)
 {
-	const struct ruleset nothing = {0};
+	const struct ruleset nothing = { 0 };
 
 	assert_int_equal(ruleset_diff(&nothing, wanted, changes), 0);
 	assert_int_equal(nft_batch_encode(changes, 100, one_by_one, batch), 0);
@@ -52,8 +52,8 @@ static int decode_message(const struct nlmsghdr *h, struct ruleset *r)
 	return result;
 }
 
-#define foreach_message(h, left, batch)                                                   \
-	for (left = (int)(batch)->length, h = (const struct nlmsghdr *)(batch)->data;     \
+#define foreach_message(h, left, batch)                                               \
+	for (left = (int)(batch)->length, h = (const struct nlmsghdr *)(batch)->data; \
 	     mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
 
 static void decode_batch(const struct nft_batch *batch, struct ruleset *ret)
@@ -61,9 +61,8 @@ static void decode_batch(const struct nft_batch *batch, struct ruleset *ret)
 	const struct nlmsghdr *h;
 	int left;
 
-	*ret = (struct ruleset){0};
-	foreach_message(h, left, batch)
-		assert_true(decode_message(h, ret) >= 0);
+	*ret = (struct ruleset){ 0 };
+	foreach_message(h, left, batch) assert_true(decode_message(h, ret) >= 0);
 	assert_int_equal(left, 0);
 	for (enum ruleset_family f = 0; f < _RULESET_FAMILY_MAX; f++)
 		assert_int_equal(nft_decode_finish(&ret->tables[f]), 0);
@@ -72,7 +71,7 @@ static void decode_batch(const struct nft_batch *batch, struct ruleset *ret)
 /* Nothing gets lost on the way: the decoded ruleset does not differ from the encoded one. */
 static void test_round_trip(void **state)
 {
-	struct ruleset wanted = {0}, decoded;
+	struct ruleset wanted = { 0 }, decoded;
 	struct ruleset_changes changes, rest;
 	struct nft_batch batch;
 
@@ -94,10 +93,10 @@ static void test_round_trip(void **state)
 	ruleset_done(&wanted);
 }
 
-/* Sequence numbers count up, lead from any message to its change, and one message asks for an ack. */
+/* Sequence numbers count up, lead from any message to its change; one message asks for an ack. */
 static void test_sequence(void **state)
 {
-	struct ruleset wanted = {0};
+	struct ruleset wanted = { 0 };
 	struct ruleset_changes changes;
 	struct nft_batch batch;
 	const struct nlmsghdr *h;
@@ -107,7 +106,8 @@ static void test_sequence(void **state)
 	(void)state;
 	sample_build(&wanted);
 	encode(&wanted, true, &changes, &batch);
-	foreach_message(h, left, &batch) {
+	foreach_message(h, left, &batch)
+	{
 		assert_int_equal(h->nlmsg_seq, seq++);
 		n_acks += !!(h->nlmsg_flags & NLM_F_ACK);
 		assert_int_equal(!!(h->nlmsg_flags & NLM_F_ACK), h->nlmsg_seq == batch.last_seq);
@@ -133,7 +133,7 @@ static void test_sequence(void **state)
  * in between. */
 static void test_many_elements(void **state)
 {
-	struct ruleset wanted = {0}, decoded;
+	struct ruleset wanted = { 0 }, decoded;
 	struct ruleset_changes changes, rest;
 	struct nft_batch batch;
 	const struct nlmsghdr *h;
@@ -151,8 +151,7 @@ static void test_many_elements(void **state)
 	}
 	ruleset_finish(&wanted);
 	encode(&wanted, false, &changes, &batch);
-	foreach_message(h, left, &batch)
-		assert_true(h->nlmsg_len < 65536);
+	foreach_message(h, left, &batch) assert_true(h->nlmsg_len < 65536);
 	assert_true(batch.change_of_seq.n < 200);
 	decode_batch(&batch, &decoded);
 	assert_int_equal(ruleset_diff(&decoded, &wanted, &rest), 0);
@@ -168,7 +167,7 @@ static void test_many_elements(void **state)
  * message (which is in a block of its own here, for the sanitizer to see). */
 static void test_malformed(void **state)
 {
-	struct ruleset wanted = {0};
+	struct ruleset wanted = { 0 };
 	struct ruleset_changes changes;
 	struct nft_batch batch;
 	const struct nlmsghdr *h;
@@ -177,12 +176,14 @@ static void test_malformed(void **state)
 	(void)state;
 	sample_build(&wanted);
 	encode(&wanted, true, &changes, &batch);
-	foreach_message(h, left, &batch) {
+	foreach_message(h, left, &batch)
+	{
 		for (uint32_t n = sizeof(*h); n < h->nlmsg_len; n++) {
-			_cleanup_(freep) struct nlmsghdr *cut = malloc(n), *turned = malloc(h->nlmsg_len);
-			struct ruleset r = {0};
+			_cleanup_(freep) struct nlmsghdr *cut = malloc(n),
+							 *turned = malloc(h->nlmsg_len);
+			struct ruleset r = { 0 };
 			struct nft_event event;
-			struct foreign_rules rules = {0};
+			struct foreign_rules rules = { 0 };
 
 			memcpy(cut, h, n);
 			cut->nlmsg_len = n;
@@ -191,7 +192,8 @@ static void test_malformed(void **state)
 			for (int i = 0; i < 2; i++) {
 				(void)decode_message(i ? turned : cut, &r);
 				(void)nft_decode_event(i ? turned : cut, &event);
-				(void)foreign_decode_nft_rule(i ? turned : cut, RULESET_TABLE, &rules);
+				(void)foreign_decode_nft_rule(i ? turned : cut, RULESET_TABLE,
+							      &rules);
 			}
 			(void)nft_decode_finish(&r.tables[RULESET_IP6]);
 			ruleset_done(&r);
@@ -245,7 +247,7 @@ static void test_events(void **state)
 /* An element that a dump shows twice means that it does not show another one. */
 static void test_twins(void **state)
 {
-	struct ruleset r = {0};
+	struct ruleset r = { 0 };
 	struct ruleset_set *s;
 
 	(void)state;
@@ -263,7 +265,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_sequence),
 		cmocka_unit_test(test_many_elements), cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_events),	      cmocka_unit_test(test_twins),
+		cmocka_unit_test(test_events),        cmocka_unit_test(test_twins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
