@@ -296,7 +296,8 @@ static void process(struct curl_glue *g)
 /* ------------------------------------------------------------------------ requests */
 
 /* libcurl of today would leave its sockets open in programs that we start. */
-static curl_socket_t open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address)
+static curl_socket_t open_socket(void *userdata, curlsocktype purpose,
+				 struct curl_sockaddr *address)
 {
 	(void)userdata;
 	(void)purpose;

@@ -36,7 +36,7 @@ enum object_kind {
 	OBJECT_CONTAINER,
 };
 
-/* Whose turn it is next: separate queues, for an inspect may block as long as a container starts. */
+/* Separate queues, for an inspect may block as long as a container starts. */
 enum object_queue {
 	QUEUE_NETWORKS,
 	QUEUE_CONTAINERS,

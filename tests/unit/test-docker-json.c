@@ -524,7 +524,8 @@ static void test_bounds(void **state)
 	assert_int_equal(docker_json_container(text, strlen(text), &c, &why), 0);
 	container_done(&c);
 
-	length = (size_t)sprintf(text, "{\"Id\":\"" ID64 "\",\"State\":\"exited\",\"Labels\":{\"ipv6nat.a\":\"");
+	length = (size_t)sprintf(text, "{\"Id\":\"" ID64 "\",\"State\":\"exited\","
+				       "\"Labels\":{\"ipv6nat.a\":\"");
 	memset(text + length, 'a', DOCKER_TEXT_MAX + 1);
 	strcpy(text + length + DOCKER_TEXT_MAX + 1, "\"}}");
 	assert_int_equal(docker_json_container(text, strlen(text), &c, &why), -E2BIG);
