@@ -44,3 +44,9 @@ def reach(ns, address, port=80, timeout=5):
 def reach_briefly(ns, address, port=80):
     """For what is expected to be NOTHING."""
     return reach(ns, address, port, timeout=SHORT)
+
+
+def link_local(ns, interface):
+    """The interface's link-local address there."""
+    return next(a["local"] for part in ns.ip_json(f"-6 addr show dev {interface} scope link")
+                for a in part.get("addr_info", []) if "local" in a)
