@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * The responder: answers neighbour solicitations on the uplinks for exactly what the plan lists,
+ * announces what is new, probes whether somebody else holds an address. No state per
+ * solicitation, no allocation in the packet path. An interface may be absent, down, renamed or
+ * replaced; the responder survives all of it.
+ */
+#include "base/ndp.h"
+#include "base/own.h"
+#include "base/status.h"
+
+#include <systemd/sd-event.h>
+
+struct ndp;
+
+struct ndp_callbacks {
+	/* Conflicts or errors of interfaces changed: ndp_problems() may answer otherwise now. */
+	void (*on_change)(void *userdata);
+};
+
+int ndp_new(sd_event *event, const struct ndp_callbacks *callbacks, void *userdata,
+	    struct ndp **ret);
+struct ndp *ndp_free(struct ndp *n);
+DEFINE_CLEANUP(struct ndp *, ndp_free)
+
+/*
+ * Takes *plan over (it is empty afterwards) and makes it current: sockets are opened and closed,
+ * the table of targets is swapped, new targets are announced. > 0: something changed; 0: nothing;
+ * < 0: -ENOMEM. What single interfaces refuse is a problem, not an error.
+ */
+int ndp_apply(struct ndp *n, struct ndp_plan *plan);
+
+struct ndp_status {
+	char interface[IFNAMSIZ];
+	size_t targets;
+	struct ndp_counters counters;
+};
+struct ndp_statuses {
+	VEC_FIELDS(struct ndp_status);
+};
+int ndp_status(struct ndp *n, struct ndp_statuses *ret);
+/* PROBLEM_ADDRESS_CONFLICT, PROBLEM_UPLINK_NOT_ETHERNET. */
+const struct problems *ndp_problems(const struct ndp *n);
+/* What is answered now, and not silenced by a conflict: a copy, for "addresses". 0 or -ENOMEM. */
+int ndp_current(struct ndp *n, struct ndp_plan *ret);
