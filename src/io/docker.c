@@ -199,6 +199,8 @@ void docker_describe(const struct curl_answer *answer, char *ret, size_t size)
 		/* libcurl's words say more about names and certificates, ours about the rest. */
 		if (errno == EKEYREJECTED || errno == EHOSTUNREACH || errno == EPROTO)
 			(void)snprintf(ret, size, "%s", answer->error_text);
+		else if (errno == E2BIG)
+			(void)snprintf(ret, size, "the answer is too long");
 		else
 			(void)snprintf(ret, size, "%m");
 		return;

@@ -62,19 +62,20 @@ struct fake {
 
 static inline char *fake_read(const struct fake *f, const char *name)
 {
-	char path[512], *text = NULL;
-	size_t size = 0;
-	FILE *file, *memory;
+	char path[512], *text;
+	struct stat st;
+	FILE *file;
 
 	snprintf(path, sizeof(path), "tests/data/engines/%s/%s", f->engine, name);
 	file = fopen(path, "re");
-	if (!file)
+	if (!file || fstat(fileno(file), &st) < 0) {
 		fail_msg("%s is missing (run from the top of the source tree)", path);
-	memory = open_memstream(&text, &size);
-	for (int c; (c = fgetc(file)) != EOF;)
-		fputc(c, memory);
+		abort();
+	}
+	text = calloc(1, (size_t)st.st_size + 1);
+	if (!text || fread(text, 1, (size_t)st.st_size, file) != (size_t)st.st_size)
+		abort();
 	fclose(file);
-	fclose(memory);
 	return text;
 }
 
@@ -108,12 +109,16 @@ static inline const char *fake_id(struct fake *f, const char *kind_and_name)
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s.json", kind_and_name);
-	_cleanup_(freep) char *text = fake_read(f, name);
+	char *text = fake_read(f, name);
+	const char *id = NULL;
+
 	vec_foreach (file, &f->files)
-		if (strstr(text, file->id) && strcmp(file->text, text) == 0)
-			return file->id;
-	fail_msg("no %s", kind_and_name);
-	return NULL;
+		if (strcmp(file->text, text) == 0)
+			id = file->id;
+	free(text);
+	if (!id)
+		fail_msg("no %s", kind_and_name);
+	return id;
 }
 
 static inline void fake_route(struct fake *f, const char *match, enum fake_how how, int status,
@@ -121,6 +126,8 @@ static inline void fake_route(struct fake *f, const char *match, enum fake_how h
 {
 	struct fake_route *r = vec_add(&f->routes);
 
+	if (!r)
+		abort();
 	snprintf(r->match, sizeof(r->match), "%s", match);
 	r->how = how;
 	r->status = status;
