@@ -24,6 +24,7 @@ struct ndp_rule {
 struct ndp_interface {
 	char name[IFNAMSIZ];
 	int ifindex;
+	uint16_t type; /* ARPHRD_x: only Ethernet is answered on */
 	bool up;
 	uint8_t mac[6];
 	struct in6_addr link_local; /* zero: none (yet) */
