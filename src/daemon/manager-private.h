@@ -25,7 +25,8 @@ struct repairs {
 	unsigned recent;       /* within the current window */
 	uint64_t window_us;    /* CLOCK_MONOTONIC start of the window */
 	uint64_t not_before_us; /* backing off until then; 0: not */
-	pid_t pid;
+	pid_t pid;             /* of the change that this pass repairs; 0: none was seen */
+	bool lost;             /* notifications were: there may have been one */
 	char process[32];
 };
 

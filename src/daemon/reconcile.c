@@ -171,6 +171,7 @@ static void on_lost(void *userdata)
 
 	log_notice("Notifications of the kernel were lost, reading our tables again");
 	m->observed_valid = false;
+	m->repairs.lost = true;
 	m->rules_of_others = true;
 	manager_dirty(m);
 }
@@ -181,26 +182,33 @@ const struct fw_callbacks manager_fw_callbacks = {
 	.on_lost = on_lost,
 };
 
-/* After a commit that somebody else made necessary. */
+/*
+ * After a commit that somebody else made necessary. Whose it was is unknown where the notification
+ * was lost, in our own large commit above all: that happens in a fight, so it counts for the pace.
+ */
 static void count_repair(struct manager *m)
 {
 	struct repairs *p = &m->repairs;
 	uint64_t now = manager_now(m);
 
-	if (!p->pid)
+	if (!p->pid && !p->lost)
 		return;
-	p->total++;
 	if (now - p->window_us > REPAIR_WINDOW_US) {
 		p->window_us = now;
 		p->recent = 0;
 	}
 	p->recent++;
-	if (p->recent > REPAIRS_AT_ONCE)
+	if (p->recent > REPAIRS_AT_ONCE) {
 		p->not_before_us = now + REPAIR_PAUSE_US;
+		/* for the status, if nothing happens any more */
+		manager_retry_at(m, p->not_before_us);
+	}
+	if (!p->pid)
+		return;
+	p->total++;
 	log_notice("Table %s was changed by %s (PID %d), repaired%s", RULESET_TABLE,
 		   p->process[0] ? p->process : "another program", (int)p->pid,
 		   p->recent > REPAIRS_AT_ONCE ? "; this happens again and again, backing off" : "");
-	p->pid = 0;
 }
 
 /* ------------------------------------------------------------------ pass */
@@ -260,6 +268,7 @@ static int pass(struct manager *m)
 		count_repair(m);
 	}
 	m->repairs.pid = 0;
+	m->repairs.lost = false;
 	adopt(m, &plan, r >= 0 && !m->options.dry_run);
 	if (r >= 0 && !m->options.dry_run && manager_apply_sysctls(m) > 0)
 		manager_dirty(m);
