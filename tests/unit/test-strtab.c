@@ -2,6 +2,7 @@
 /* Every table of names there is (tests/check/enums.sh compares this list with the headers). */
 #include "base/config.h"
 #include "base/facts.h"
+#include "base/ndp.h"
 #include "base/ruleset.h"
 #include "base/status.h"
 
@@ -39,6 +40,7 @@ TABLE(ruleset_verdict, _RULESET_VERDICT_MAX)
 TABLE(problem_code, _PROBLEM_CODE_MAX)
 TABLE(problem_severity, _PROBLEM_SEVERITY_MAX)
 TABLE(port_state, _PORT_STATE_MAX)
+TABLE(ndp_drop, _NDP_DROP_MAX)
 
 static const struct table *const tables[] = {
 	&table_config_backend,     &table_config_on_stop,
