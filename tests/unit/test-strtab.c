@@ -49,7 +49,7 @@ static const struct table *const tables[] = {
 	&table_net_mode,           &table_container_state,
 	&table_ruleset_family,     &table_ruleset_verdict,
 	&table_problem_code,       &table_problem_severity,
-	&table_port_state,
+	&table_port_state,         &table_ndp_drop,
 };
 
 /* A value without a name would show as "(null)"; a name given twice would lead to another value. */
