@@ -6,6 +6,7 @@
  */
 #include "base/config.h"
 #include "base/facts.h"
+#include "base/ndp.h"
 #include "base/own.h"
 
 enum problem_code {
@@ -30,6 +31,7 @@ enum problem_code {
 	PROBLEM_LABEL_INVALID,
 	PROBLEM_DOCKER_LIMIT, /* an answer, name or label of the engine is beyond our bounds */
 	PROBLEM_ROOTLESS,
+	PROBLEM_WIDE_RULE, /* a static rule covers far more than containers */
 	_PROBLEM_CODE_MAX,
 };
 DECLARE_STRTAB(problem_code, enum problem_code);
@@ -82,6 +84,7 @@ struct status_container {
 	char *id;
 	char *name;
 	struct in6_addr address;
+	char answered[16]; /* the uplink on which the address is answered; "": none */
 	VEC(struct status_port) ports;
 };
 
@@ -92,7 +95,7 @@ struct status_network {
 	VEC(struct inet_prefix) subnets;
 	enum net_mode mode;
 	char *reason;
-	char uplink[16]; /* "": none */
+	char uplink[16];      /* "": none */
 	struct in6_addr snat; /* zero: none */
 	VEC(struct status_container) containers;
 };
@@ -116,6 +119,19 @@ struct status_uplinks {
 };
 void status_uplinks_done(struct status_uplinks *u);
 
+/* What is answered on one uplink, and what came of it since the daemon's start. */
+struct status_ndp {
+	char interface[16];
+	size_t targets; /* addresses of containers */
+	struct ndp_counters counters;
+	VEC(struct inet_prefix) rules;
+};
+
+struct status_ndps {
+	VEC_FIELDS(struct status_ndp);
+};
+void status_ndps_done(struct status_ndps *n);
+
 /* The whole document; borrows everything from its builder. */
 struct status {
 	const char *version;
@@ -126,5 +142,7 @@ struct status {
 	uint64_t commits, repairs, elements;
 	const struct status_uplinks *uplinks;
 	const struct status_networks *networks;
-	const struct problems *problems[4]; /* shown one after the other; NULL entries are skipped */
+	const struct status_ndps *ndp; /* NULL: nothing is answered */
+	/* Shown one after the other; NULL entries are skipped. */
+	const struct problems *problems[4];
 };

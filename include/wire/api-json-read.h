@@ -23,6 +23,7 @@ struct api_port {
 struct api_container {
 	const char *id, *name;
 	const char *address, *public; /* NULL: none */
+	const char *answered;         /* on this interface; NULL: not, or the daemon does not say */
 	VEC(struct api_port) ports;
 };
 
@@ -47,6 +48,19 @@ struct api_uplink {
 	struct api_texts prefixes, addresses;
 };
 
+struct api_drop {
+	const char *reason;
+	uint64_t count;
+};
+
+struct api_ndp {
+	const char *interface;
+	uint64_t targets, solicitations, advertisements;
+	uint64_t announcements, lost, unicast, dad; /* 0 if the daemon does not say */
+	VEC(struct api_drop) drops;
+	struct api_texts rules;
+};
+
 struct api_problem {
 	const char *code, *severity, *message, *cure;
 };
@@ -67,6 +81,7 @@ struct api_status {
 	} backend;
 	VEC(struct api_uplink) uplinks;
 	VEC(struct api_network) networks;
+	VEC(struct api_ndp) ndps;
 	VEC(struct api_problem) problems;
 };
 

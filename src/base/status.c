@@ -26,6 +26,7 @@ static const char *const codes[] = {
 	[PROBLEM_LABEL_INVALID] = "label-invalid",
 	[PROBLEM_DOCKER_LIMIT] = "docker-limit",
 	[PROBLEM_ROOTLESS] = "rootless",
+	[PROBLEM_WIDE_RULE] = "wide-rule",
 };
 DEFINE_STRTAB(problem_code, enum problem_code, _PROBLEM_CODE_MAX, codes)
 
@@ -110,4 +111,11 @@ void status_uplinks_done(struct status_uplinks *u)
 		vec_done(&uplink->addresses);
 	}
 	vec_done(u);
+}
+
+void status_ndps_done(struct status_ndps *n)
+{
+	vec_foreach (ndp, n)
+		vec_done(&ndp->rules);
+	vec_done(n);
 }

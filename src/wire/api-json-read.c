@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "wire/api-json-read.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -130,6 +131,8 @@ static int read_container(struct reader *r, json_t *j, struct api_container *ret
 		result = get_nullable(r, j, "address", &ret->address);
 	if (result == 0)
 		result = get_nullable(r, j, "public", &ret->public);
+	if (result == 0 && json_object_get(j, "answered"))
+		result = get_nullable(r, j, "answered", &ret->answered);
 	if (result == 0)
 		result = read_ports(r, ports, &ret->ports);
 	return result;
@@ -181,6 +184,63 @@ static int read_uplink(struct reader *r, json_t *j, struct api_uplink *ret)
 	return result;
 }
 
+static int read_drops(struct reader *r, json_t *object, struct api_ndp *ret)
+{
+	const char *reason;
+	json_t *j;
+
+	if (!json_is_object(object))
+		return bad(r, "dropped", "no object");
+	json_object_foreach (object, reason, j) {
+		struct api_drop *d;
+		int result;
+
+		if (!json_is_integer(j))
+			return bad(r, "dropped", "no number");
+		d = vec_add(&ret->drops);
+		if (!d)
+			return -ENOMEM;
+		d->reason = reason;
+		result = get_count(r, "dropped", json_integer_value(j), &d->count);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+static int read_ndp(struct reader *r, json_t *j, struct api_ndp *ret)
+{
+	static const char *const names[] = {
+		"targets", "solicitations", "advertisements", "announcements", "lost", "unicast",
+		"dad"
+	};
+	uint64_t *const fields[] = { &ret->targets,
+				     &ret->solicitations,
+				     &ret->advertisements,
+				     &ret->announcements,
+				     &ret->lost,
+				     &ret->unicast,
+				     &ret->dad };
+	json_int_t n[N_ELEMENTS(names)] = { 0 };
+	json_t *drops, *rules = NULL;
+	json_error_t e;
+	int result;
+
+	static_assert(N_ELEMENTS(names) == N_ELEMENTS(fields), "a field for each name");
+	result = json_unpack_ex(j, &e, 0, "{s:s, s:I, s:I, s:I, s:o, s?I, s?I, s?I, s?I, s?o}",
+				"interface", &ret->interface, names[0], &n[0], names[1], &n[1],
+				names[2], &n[2], "dropped", &drops, names[3], &n[3], names[4],
+				&n[4], names[5], &n[5], names[6], &n[6], "rules", &rules);
+	result = unpack_result(r, "ndp", result, &e);
+	for (size_t i = 0; i < N_ELEMENTS(names) && result == 0; i++)
+		result = get_count(r, names[i], n[i], fields[i]);
+	if (result == 0)
+		result = read_drops(r, drops, ret);
+	if (result == 0 && rules)
+		result = read_texts(r, "rules", rules, &ret->rules);
+	return result;
+}
+
 static int read_problem(struct reader *r, json_t *j, struct api_problem *ret)
 {
 	json_error_t e;
@@ -194,6 +254,7 @@ static int read_problem(struct reader *r, json_t *j, struct api_problem *ret)
 
 DEFINE_READ_ARRAY(network, "networks", struct api_status)
 DEFINE_READ_ARRAY(uplink, "uplinks", struct api_status)
+DEFINE_READ_ARRAY(ndp, "ndp", struct api_status)
 DEFINE_READ_ARRAY(problem, "problems", struct api_status)
 
 static int read_docker(struct reader *r, json_t *j, struct api_status *ret)
@@ -238,14 +299,15 @@ static int read_backend(struct reader *r, json_t *j, struct api_status *ret)
 
 static int read_status(struct reader *r, json_t *j, struct api_status *ret)
 {
-	json_t *docker, *backend, *uplinks, *networks, *problems;
+	json_t *docker, *backend, *uplinks, *networks, *ndps, *problems;
 	json_error_t e;
 	int result;
 
-	result = json_unpack_ex(j, &e, 0, "{s:s, s:s, s:F, s:o, s:o, s:o, s:o, s:o}", "version",
-				&ret->version, "state", &ret->state, "uptime_s", &ret->uptime_s,
-				"docker", &docker, "backend", &backend, "uplinks", &uplinks,
-				"networks", &networks, "problems", &problems);
+	result =
+		json_unpack_ex(j, &e, 0, "{s:s, s:s, s:F, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+			       &ret->version, "state", &ret->state, "uptime_s", &ret->uptime_s,
+			       "docker", &docker, "backend", &backend, "uplinks", &uplinks,
+			       "networks", &networks, "ndp", &ndps, "problems", &problems);
 	result = unpack_result(r, "status", result, &e);
 	if (result == 0)
 		result = read_docker(r, docker, ret);
@@ -255,6 +317,8 @@ static int read_status(struct reader *r, json_t *j, struct api_status *ret)
 		result = read_uplinks(r, uplinks, &ret->uplinks);
 	if (result == 0)
 		result = read_networks(r, networks, &ret->networks);
+	if (result == 0)
+		result = read_ndps(r, ndps, &ret->ndps);
 	if (result == 0)
 		result = read_problems(r, problems, &ret->problems);
 	return result;
@@ -295,6 +359,11 @@ void api_status_done(struct api_status *s)
 		vec_done(&n->containers);
 	}
 	vec_done(&s->networks);
+	vec_foreach (n, &s->ndps) {
+		vec_done(&n->drops);
+		vec_done(&n->rules);
+	}
+	vec_done(&s->ndps);
 	vec_done(&s->problems);
 	json_decref(s->document);
 	*s = (struct api_status){ 0 };

@@ -146,11 +146,12 @@ static json_t *encode_port(const struct status_port *p)
 
 static json_t *encode_container(const struct status_container *c)
 {
-	return json_pack("{s:o, s:o, s:o, s:n, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:n, s:o, s:o}",
 			 "id", text(c->id),
 			 "name", text(c->name),
 			 "address", address_or_null(&c->address),
 			 "public",
+			 "answered", text_or_null(c->answered),
 			 "ports", ENCODE_ARRAY(&c->ports, encode_port));
 }
 
@@ -167,6 +168,37 @@ static json_t *encode_network(const struct status_network *n)
 			 "snat", address_or_null(&n->snat),
 			 "prefix",
 			 "containers", ENCODE_ARRAY(&n->containers, encode_container));
+}
+
+/* Only the reasons that there were. */
+static json_t *encode_drops(const struct ndp_counters *c)
+{
+	json_t *object = json_object();
+
+	for (unsigned i = NDP_DROP_NONE + 1; i < _NDP_DROP_MAX; i++)
+		if (c->dropped[i] > 0 &&
+		    json_object_set_new(object, ndp_drop_to_string(i), count(c->dropped[i])) < 0) {
+			json_decref(object);
+			return NULL;
+		}
+	return object;
+}
+
+static json_t *encode_ndp(const struct status_ndp *n)
+{
+	const struct ndp_counters *c = &n->counters;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "interface", text(n->interface),
+			 "targets", count(n->targets),
+			 "solicitations", count(c->solicitations),
+			 "advertisements", count(c->advertisements),
+			 "dropped", encode_drops(c),
+			 "announcements", count(c->announcements),
+			 "lost", count(c->lost),
+			 "unicast", count(c->unicast),
+			 "dad", count(c->dad),
+			 "rules", ENCODE_ARRAY(&n->rules, prefix));
 }
 
 static json_t *encode_problem(const struct problem *p)
@@ -217,7 +249,7 @@ int api_json_status(const struct status *s, char **ret)
 	double uptime_s = (double)(uint64_t)(s->uptime_s * 1000) / 1000;
 
 	/* clang-format off */
-	return dump(json_pack("{s:o, s:s, s:f, s:o, s:o, s:o, s:o, s:[], s:o}",
+	return dump(json_pack("{s:o, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o}",
 			      "version", text(s->version),
 			      "state", s->state,
 			      "uptime_s", uptime_s,
@@ -225,7 +257,7 @@ int api_json_status(const struct status *s, char **ret)
 			      "backend", encode_backend(s),
 			      "uplinks", ENCODE_ARRAY(s->uplinks, encode_uplink),
 			      "networks", ENCODE_ARRAY(s->networks, encode_network),
-			      "ndp",
+			      "ndp", s->ndp ? ENCODE_ARRAY(s->ndp, encode_ndp) : json_array(),
 			      "problems", encode_problems(s)),
 		    ret);
 	/* clang-format on */

@@ -23,6 +23,13 @@ static void check(const struct api_status *s)
 				assert(p->protocol && p->host_address && p->state);
 		}
 	}
+	vec_foreach (n, &s->ndps) {
+		assert(n->interface);
+		vec_foreach (d, &n->drops)
+			assert(d->reason);
+		vec_foreach (t, &n->rules)
+			assert(t->text);
+	}
 	vec_foreach (p, &s->problems)
 		assert(p->code && p->severity && p->message && p->cure);
 }

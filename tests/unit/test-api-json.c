@@ -38,6 +38,9 @@ struct world {
 	struct inet_prefix subnet;
 	struct status_container container;
 	struct status_port port;
+	struct status_ndp ndp;
+	struct status_ndps ndps;
+	struct inet_prefix rule;
 	struct problems problems, more;
 	struct status status;
 };
@@ -63,11 +66,22 @@ static void make_world(struct world *w)
 			     .uplink = "eth0" },
 		.container = { .id = (char *)(uintptr_t) "abcd",
 			       .name = (char *)(uintptr_t) "web",
-			       .address = address("fd00:6::2") },
+			       .address = address("fd00:6::2"),
+			       .answered = "eth0" },
 		.port = { .protocol = IPPROTO_TCP,
 			  .host_port = 8080,
 			  .container_port = 80,
 			  .connections = 5 },
+		.ndp = { .interface = "eth0",
+			 .targets = 3,
+			 .counters = { .solicitations = 10,
+				       .advertisements = 9,
+				       .unicast = 4,
+				       .dad = 1,
+				       .announcements = 6,
+				       .lost = 2,
+				       .dropped = { [NDP_DROP_CHECKSUM] = 1 } } },
+		.rule = prefix("2001:db8:1:0:d0::/80"),
 		.on_link = prefix("2001:db8:1::/64"),
 		.uplink_address = address("2001:db8:1::16"),
 		.subnet = prefix("fd00:6::/64"),
@@ -81,6 +95,9 @@ static void make_world(struct world *w)
 	w->network.containers.items = &w->container;
 	w->container.ports.n = w->network.subnets.n = w->network.containers.n = 1;
 	w->networks = (struct status_networks){ .items = &w->network, .n = 1 };
+	w->ndp.rules.items = &w->rule;
+	w->ndp.rules.n = 1;
+	w->ndps = (struct status_ndps){ .items = &w->ndp, .n = 1 };
 	assert_int_equal(
 		problems_add(&w->more, PROBLEM_FORWARD_DROP, PROBLEM_ERROR, "cure", "message"), 0);
 	w->status = (struct status){
@@ -93,11 +110,13 @@ static void make_world(struct world *w)
 		.elements = 12,
 		.uplinks = &w->uplinks,
 		.networks = &w->networks,
+		.ndp = &w->ndps,
 		.problems = { &w->problems, NULL, &w->more, NULL },
 	};
 }
 
-/* The document is DESIGN section 6 to the letter, with "state" of a port added. */
+/* The document is DESIGN section 6 to the letter, with "state" of a port, "answered" of a
+ * container and the last five of ndp added. */
 static void test_document(void **state)
 {
 	static const char expected[] =
@@ -112,10 +131,12 @@ static void test_document(void **state)
 		"\"subnets\":[\"fd00:6::/64\"],\"mode\":\"nat\",\"reason\":\"ULA\","
 		"\"uplink\":\"eth0\",\"snat\":null,\"prefix\":null,"
 		"\"containers\":[{\"id\":\"abcd\",\"name\":\"web\",\"address\":\"fd00:6::2\","
-		"\"public\":null,\"ports\":[{\"protocol\":\"tcp\",\"host_address\":\"::\","
+		"\"public\":null,\"answered\":\"eth0\",\"ports\":[{\"protocol\":\"tcp\",\"host_address\":\"::\","
 		"\"host_port\":8080,\"container_port\":80,\"connections\":5,"
 		"\"state\":\"active\"}]}]}],"
-		"\"ndp\":[],"
+		"\"ndp\":[{\"interface\":\"eth0\",\"targets\":3,\"solicitations\":10,"
+		"\"advertisements\":9,\"dropped\":{\"checksum\":1},\"announcements\":6,"
+		"\"lost\":2,\"unicast\":4,\"dad\":1,\"rules\":[\"2001:db8:1:0:d0::/80\"]}],"
 		"\"problems\":[{\"code\":\"forward-drop\",\"severity\":\"error\","
 		"\"message\":\"message\",\"cure\":\"cure\"}]}";
 	_cleanup_(freep) char *text = NULL;
@@ -144,6 +165,8 @@ static void test_unknown(void **state)
 	w.network.snat = address("2001:db8::5");
 	w.network.name = (char *)(uintptr_t) "caf\xe9\n\"";
 	w.container.address = address("::");
+	w.container.answered[0] = '\0';
+	w.status.ndp = NULL;
 	w.port.connections = UINT64_MAX;
 	assert_int_equal(api_json_status(&w.status, &text), 0);
 	assert_non_null(strstr(text, "\"version\":null,\"api\":null"));
@@ -152,6 +175,8 @@ static void test_unknown(void **state)
 	assert_non_null(strstr(text, "\"uplink\":null,\"snat\":\"2001:db8::5\""));
 	assert_non_null(strstr(text, "\"name\":\"caf?\\n\\\"\""));
 	assert_non_null(strstr(text, "\"address\":null"));
+	assert_non_null(strstr(text, "\"answered\":null"));
+	assert_non_null(strstr(text, "\"ndp\":[]"));
 	assert_non_null(strstr(text, "\"connections\":9223372036854775807"));
 	problems_done(&w.more);
 }
@@ -181,6 +206,21 @@ static void test_round_trip(void **state)
 	assert_string_equal(s.networks.items[0].containers.items[0].name, "web");
 	assert_int_equal(s.networks.items[0].containers.items[0].ports.items[0].host_port, 8080);
 	assert_string_equal(s.networks.items[0].containers.items[0].ports.items[0].state, "active");
+	assert_string_equal(s.networks.items[0].containers.items[0].answered, "eth0");
+	assert_int_equal(s.ndps.n, 1);
+	assert_string_equal(s.ndps.items[0].interface, "eth0");
+	assert_int_equal(s.ndps.items[0].targets, 3);
+	assert_int_equal(s.ndps.items[0].solicitations, 10);
+	assert_int_equal(s.ndps.items[0].advertisements, 9);
+	assert_int_equal(s.ndps.items[0].announcements, 6);
+	assert_int_equal(s.ndps.items[0].lost, 2);
+	assert_int_equal(s.ndps.items[0].unicast, 4);
+	assert_int_equal(s.ndps.items[0].dad, 1);
+	assert_int_equal(s.ndps.items[0].drops.n, 1);
+	assert_string_equal(s.ndps.items[0].drops.items[0].reason, "checksum");
+	assert_int_equal(s.ndps.items[0].drops.items[0].count, 1);
+	assert_int_equal(s.ndps.items[0].rules.n, 1);
+	assert_string_equal(s.ndps.items[0].rules.items[0].text, "2001:db8:1:0:d0::/80");
 	assert_int_equal(s.problems.n, 1);
 	assert_string_equal(s.problems.items[0].code, "forward-drop");
 	api_status_done(&s);
@@ -214,7 +254,20 @@ static void read_with(const char *part, const char *replacement, int expected)
 static void test_strictness(void **state)
 {
 	(void)state;
-	read_with("\"ndp\":[]", "\"ndp\":{\"any\":1},\"new\":[1,2]", 0);
+	read_with("\"ndp\":", "\"new\":[1,2],\"ndp\":", 0);
+	read_with("\"ndp\":[", "\"ndp\":[7,", -EBADMSG);
+	read_with("\"targets\":3,", "", -EBADMSG);
+	read_with("\"targets\":3", "\"targets\":-3", -EBADMSG);
+	read_with("{\"checksum\":1}", "{\"checksum\":1,\"new\":2}", 0);
+	read_with("{\"checksum\":1}", "{\"checksum\":-1}", -EBADMSG);
+	read_with("{\"checksum\":1}", "{\"checksum\":\"1\"}", -EBADMSG);
+	read_with("{\"checksum\":1}", "[]", -EBADMSG);
+	read_with("\"lost\":2,\"unicast\":4,\"dad\":1,\"rules\":[\"2001:db8:1:0:d0::/80\"]",
+		  "\"x\":1", 0);
+	read_with("\"lost\":2", "\"lost\":\"2\"", -EBADMSG);
+	read_with("[\"2001:db8:1:0:d0::/80\"]", "7", -EBADMSG);
+	read_with("\"answered\":\"eth0\",", "", 0);
+	read_with("\"answered\":\"eth0\"", "\"answered\":7", -EBADMSG);
 	read_with("\"protocol\":", "\"new\":true,\"protocol\":", 0);
 	read_with("\"mode\":\"nat\"", "\"mode\":\"teleport\"", 0);
 	read_with(",\"state\":\"active\"", "", 0);
