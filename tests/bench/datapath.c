@@ -10,7 +10,6 @@
  *
  * Output: CPU ns per connection, wall ns per connection, connections.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
