@@ -32,15 +32,17 @@ struct auto_case {
 static void test_auto(void **state)
 {
 	static const struct auto_case cases[] = {
-		{ "fd00:6::/64", NULL, false, false, "nat: fd00:6::/64 is a private prefix (ULA)", 0 },
+		{ "fd00:6::/64", NULL, false, false, "nat: fd00:6::/64 is a private prefix (ULA)",
+		  0 },
 		{ "fc00:6::/64", NULL, false, false, "nat: ", 0 },
 		{ "2001:db8:1:0:d0::/80", NULL, false, false,
 		  "proxy: 2001:db8:1:0:d0::/80 lies inside 2001:db8:1::/64, on-link on eth0", 0 },
-		{ "2001:db8:1::/64", NULL, false, false, "proxy: ", 0 }, /* equal is inside */
+		{ "2001:db8:1::/64", NULL, false, false, "proxy: ", 0 },  /* equal is inside */
 		{ "2001:db8:1::/48", NULL, false, false, "routed: ", 1 }, /* around it is not */
 		{ "2001:db8:2::/64", NULL, false, false,
 		  "routed: 2001:db8:2::/64 is neither private nor on-link here", 1 },
-		{ "2001:db8:1:0:d0::/80", "isolated", true, true, "off: gateway_mode_ipv6=isolated", 0 },
+		{ "2001:db8:1:0:d0::/80", "isolated", true, true, "off: gateway_mode_ipv6=isolated",
+		  0 },
 		{ "2001:db8:1:0:d0::/80", NULL, true, true, "internal: ", 0 },
 		{ "fd00:6::/64", NULL, false, true, "native: Docker's own IPv6 rules for br-", 0 },
 		{ "2001:db8:1:0:d0::/80", "routed", false, true, "native: ", 0 },
@@ -118,13 +120,16 @@ static void test_longest_on_link(void **state)
 	basic_world(&w, "2001:db8:1:0:d0::/80");
 	(void)world_uplink(&w, "eth1", "2001:db8:1::/72", NULL);
 	l = world_link(&w, "dummy0");
-	*(struct inet_prefix *)world_new(vec_add(&l->on_link)) = world_prefix("2001:db8:1:0:d0::/79");
+	*(struct inet_prefix *)world_new(vec_add(&l->on_link)) =
+		world_prefix("2001:db8:1:0:d0::/79");
 	expect_mode(&w, "proxy: 2001:db8:1:0:d0::/80 lies inside 2001:db8:1::/72, on-link on eth1");
 	assert_string_equal(world_status(&w, NET)->uplink, "eth1");
 
 	/* Configured uplinks replace those found by their default route. */
 	world_config_uplink(&w, "dummy0");
-	expect_mode(&w, "proxy: 2001:db8:1:0:d0::/80 lies inside 2001:db8:1:0:d0::/79, on-link on dummy0");
+	expect_mode(
+		&w,
+		"proxy: 2001:db8:1:0:d0::/80 lies inside 2001:db8:1:0:d0::/79, on-link on dummy0");
 	world_done(&w);
 }
 
@@ -184,7 +189,8 @@ static void test_globs(void **state)
 	world_config(&w, "mail_*")->mode = NET_MODE_ROUTED;
 	world_config(&w, "mail_front")->snat = world_address("2001:db8:1::99"); /* sets no mode */
 	expect_mode(&w, "off: [Network *] in");
-	assert_string_equal(world_mode(&w, "mail_front"), "routed: [Network mail_*] in the configuration");
+	assert_string_equal(world_mode(&w, "mail_front"),
+			    "routed: [Network mail_*] in the configuration");
 	world_done(&w);
 }
 
@@ -196,9 +202,9 @@ static void test_forced_on_native(void **state)
 		const char *mode, *gateway_mode;
 		size_t n_warnings;
 	} cases[] = {
-		{ "proxy", NULL, 1 },		   { "routed", "nat", 1 },
-		{ "proxy", "routed", 0 },	   { "proxy", "nat-unprotected", 0 },
-		{ "nat", NULL, 0 },		   { "off", NULL, 0 },
+		{ "proxy", NULL, 1 },     { "routed", "nat", 1 },
+		{ "proxy", "routed", 0 }, { "proxy", "nat-unprotected", 0 },
+		{ "nat", NULL, 0 },       { "off", NULL, 0 },
 	};
 
 	(void)state;
@@ -210,7 +216,8 @@ static void test_forced_on_native(void **state)
 		world_docker_rules(&w, world_bridge(&w, NET));
 		world_label(&w, NET, "ipv6nat.mode", cases[i].mode);
 		if (cases[i].gateway_mode)
-			world_option(&w, NET, WORLD_BRIDGE "gateway_mode_ipv6", cases[i].gateway_mode);
+			world_option(&w, NET, WORLD_BRIDGE "gateway_mode_ipv6",
+				     cases[i].gateway_mode);
 		expect_mode(&w, cases[i].mode);
 		assert_int_equal(world_problems(&w, PROBLEM_FORWARD_DROP), cases[i].n_warnings);
 		if (cases[i].n_warnings)
@@ -222,9 +229,19 @@ static void test_forced_on_native(void **state)
 /* Property: a network in mode native or off is in none of our sets; one in any other mode is. */
 static void test_native_and_off_are_left_alone(void **state)
 {
-	static const char *const sets[] = { "to",	"bridges", "source", "allowed", "inside",
-					    "internal", "proxied", "open",   "live",	"publish_any",
-					    "publish_address", "published", "isolated_ports" };
+	static const char *const sets[] = { "to",
+					    "bridges",
+					    "source",
+					    "allowed",
+					    "inside",
+					    "internal",
+					    "proxied",
+					    "open",
+					    "live",
+					    "publish_any",
+					    "publish_address",
+					    "published",
+					    "isolated_ports" };
 	static const enum net_mode modes[] = { NET_MODE_NATIVE, NET_MODE_OFF };
 
 	(void)state;
@@ -271,7 +288,8 @@ static void test_firewall(void **state)
 		{ CONFIG_UNPUBLISHED_DROP, 0, "yes", "no", NULL, false, 2 },
 		{ CONFIG_UNPUBLISHED_DROP, 0, NULL, NULL, "nat-unprotected", true, 0 },
 		{ CONFIG_UNPUBLISHED_DROP, 0, "closed", NULL, "nat-unprotected", false, 0 },
-		{ CONFIG_UNPUBLISHED_DROP, NET_FIREWALL_CLOSED, "open", "open", "nat-unprotected", false, 0 },
+		{ CONFIG_UNPUBLISHED_DROP, NET_FIREWALL_CLOSED, "open", "open", "nat-unprotected",
+		  false, 0 },
 		{ CONFIG_UNPUBLISHED_DROP, NET_FIREWALL_OPEN, "closed", NULL, NULL, true, 0 },
 	};
 
@@ -291,8 +309,8 @@ static void test_firewall(void **state)
 		if (c->gateway_mode)
 			world_option(&w, NET, WORLD_BRIDGE "gateway_mode_ipv6", c->gateway_mode);
 		(void)world_plan(&w);
-		(void)snprintf(expected, sizeof(expected), "\"%s\" : goto %s", world_bridge(&w, NET),
-			       c->open ? "to_open" : "to_closed");
+		(void)snprintf(expected, sizeof(expected), "\"%s\" : goto %s",
+			       world_bridge(&w, NET), c->open ? "to_open" : "to_closed");
 		assert_string_equal(world_elements(&w, "to"), expected);
 		assert_int_equal(world_problems(&w, PROBLEM_LABEL_INVALID), c->n_invalid);
 		world_done(&w);
@@ -383,7 +401,8 @@ static void test_snat(void **state)
 		(void)world_plan(&w);
 		script = world_script(&w);
 		(void)snprintf(expected, sizeof(expected), "\t\t%s%s comment",
-			       c->expected ? "snat ip6 to " : "masquerade", c->expected ? c->expected : "");
+			       c->expected ? "snat ip6 to " : "masquerade",
+			       c->expected ? c->expected : "");
 		if (!strstr(script, expected))
 			fail_msg("case %zu: no \"%s\" in %s", i, expected, script);
 		assert_int_equal(world_problems(&w, PROBLEM_ADDRESS_REFUSED), c->n_refused);
@@ -415,7 +434,8 @@ static void test_masquerade_off(void **state)
 		world_option(&w, NET, WORLD_BRIDGE "enable_ip_masquerade", cases[i].value);
 		(void)world_plan(&w);
 		script = world_script(&w);
-		assert_int_equal(strstr(script, "\t\tmasquerade comment") != NULL, cases[i].masquerade);
+		assert_int_equal(strstr(script, "\t\tmasquerade comment") != NULL,
+				 cases[i].masquerade);
 		assert_non_null(strstr(script, "ct status dnat oifname"));
 		world_done(&w);
 	}

@@ -128,7 +128,8 @@ static void test_network_bridge(void **state)
 		char buffer[16];
 
 		if (cases[i].option)
-			assert_int_equal(key_values_set(&n.options, "com.docker.network.bridge.name",
+			assert_int_equal(key_values_set(&n.options,
+							"com.docker.network.bridge.name",
 							cases[i].option),
 					 0);
 		assert_ptr_equal(network_bridge(&n, buffer), buffer);
@@ -210,7 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_key_values),    cmocka_unit_test(test_port_binding_compare),
 		cmocka_unit_test(test_snapshot_find), cmocka_unit_test(test_network_bridge),
-		cmocka_unit_test(test_done),	      cmocka_unit_test(test_links),
+		cmocka_unit_test(test_done),          cmocka_unit_test(test_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,8 +15,8 @@ static void test_version_gate(void **state)
 		unsigned major, minor;
 		bool experimental, possible;
 	} cases[] = {
-		{ 19, 3, true, false },	  { 20, 10, false, false }, { 20, 10, true, true },
-		{ 26, 1, false, false },  { 26, 1, true, true },    { 27, 0, false, true },
+		{ 19, 3, true, false },  { 20, 10, false, false }, { 20, 10, true, true },
+		{ 26, 1, false, false }, { 26, 1, true, true },    { 27, 0, false, true },
 		{ 29, 7, false, true },
 	};
 
@@ -124,8 +124,8 @@ static void test_lost_but_forced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_version_gate), cmocka_unit_test(test_unknown_version),
-		cmocka_unit_test(test_own_bridge),   cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_version_gate),    cmocka_unit_test(test_unknown_version),
+		cmocka_unit_test(test_own_bridge),      cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_lost_but_forced),
 	};
 

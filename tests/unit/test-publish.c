@@ -37,58 +37,212 @@ static void test_host_ip(void **state)
 {
 	static const struct host_ip_case cases[] = {
 		/* An IPv6 literal is what it says, an IPv4 one is none of our business. */
-		{ 20, 10, 24, NULL, NULL, { "[2001:db8:1::16]:8083->83/tcp" },
-		  { "[2001:db8:1::16]:8083->83/tcp" }, false, "ula [2001:db8:1::16]:8083->83/tcp active" },
-		{ 20, 10, 24, NULL, NULL, { "127.0.0.1:81->80/tcp" }, { "127.0.0.1:81->80/tcp" }, false, "" },
-		{ 20, 10, 24, NULL, NULL, { ":80->80/tcp" }, { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" },
-		  false, "ula [::]:80->80/tcp active" },
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  NULL,
+		  { "[2001:db8:1::16]:8083->83/tcp" },
+		  { "[2001:db8:1::16]:8083->83/tcp" },
+		  false,
+		  "ula [2001:db8:1::16]:8083->83/tcp active" },
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  NULL,
+		  { "127.0.0.1:81->80/tcp" },
+		  { "127.0.0.1:81->80/tcp" },
+		  false,
+		  "" },
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  NULL,
+		  { ":80->80/tcp" },
+		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" },
+		  false,
+		  "ula [::]:80->80/tcp active" },
 		{ 28, 5, 2, NULL, NULL, { "80/tcp" }, { "80/tcp" }, false, "" },
 		/* Before 20.10.6 the request tells. */
-		{ 19, 3, 15, NULL, NULL, { ":80->80/tcp" }, { "0.0.0.0:80->80/tcp" }, false,
+		{ 19,
+		  3,
+		  15,
+		  NULL,
+		  NULL,
+		  { ":80->80/tcp" },
+		  { "0.0.0.0:80->80/tcp" },
+		  false,
 		  "ula [::]:80->80/tcp active" },
-		{ 20, 10, 5, NULL, NULL, { ":80->80/tcp" }, { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" },
-		  false, "ula [::]:80->80/tcp active" },
-		{ 20, 10, 5, NULL, NULL, { ":0->80/tcp" }, { "0.0.0.0:49153->80/tcp" }, false,
+		{ 20,
+		  10,
+		  5,
+		  NULL,
+		  NULL,
+		  { ":80->80/tcp" },
+		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" },
+		  false,
+		  "ula [::]:80->80/tcp active" },
+		{ 20,
+		  10,
+		  5,
+		  NULL,
+		  NULL,
+		  { ":0->80/tcp" },
+		  { "0.0.0.0:49153->80/tcp" },
+		  false,
 		  "ula [::]:49153->80/tcp active" },
 		{ 20, 10, 6, NULL, NULL, { ":80->80/tcp" }, { "0.0.0.0:80->80/tcp" }, false, "" },
-		{ 19, 3, 15, NULL, NULL, { "0.0.0.0:80->80/tcp" }, { "0.0.0.0:80->80/tcp" }, false, "" },
+		{ 19,
+		  3,
+		  15,
+		  NULL,
+		  NULL,
+		  { "0.0.0.0:80->80/tcp" },
+		  { "0.0.0.0:80->80/tcp" },
+		  false,
+		  "" },
 		{ 19, 3, 15, NULL, NULL, { ":80->80/tcp" }, { "0.0.0.0:80->80/tcp" }, true, "" },
 		/* ... for the very binding: a port for localhost only stays there. */
-		{ 19, 3, 15, NULL, NULL, { ":8080->80/tcp", "127.0.0.1:8081->80/tcp" },
-		  { "0.0.0.0:8080->80/tcp", "127.0.0.1:8081->80/tcp" }, false,
+		{ 19,
+		  3,
+		  15,
+		  NULL,
+		  NULL,
+		  { ":8080->80/tcp", "127.0.0.1:8081->80/tcp" },
+		  { "0.0.0.0:8080->80/tcp", "127.0.0.1:8081->80/tcp" },
+		  false,
 		  "ula [::]:8080->80/tcp active" },
-		{ 19, 3, 15, NULL, NULL, { ":0->80/tcp", "127.0.0.1:8081->80/tcp" },
-		  { "0.0.0.0:49153->80/tcp", "127.0.0.1:8081->80/tcp" }, false,
+		{ 19,
+		  3,
+		  15,
+		  NULL,
+		  NULL,
+		  { ":0->80/tcp", "127.0.0.1:8081->80/tcp" },
+		  { "0.0.0.0:49153->80/tcp", "127.0.0.1:8081->80/tcp" },
+		  false,
 		  "ula [::]:49153->80/tcp active" },
-		{ 19, 3, 15, NULL, NULL, { ":0->80/tcp", "127.0.0.1:0->80/tcp" },
-		  { "0.0.0.0:49153->80/tcp", "127.0.0.1:49154->80/tcp" }, false, "" },
-		{ 19, 3, 15, NULL, NULL, { ":53->53/udp", "127.0.0.1:53->53/tcp" },
-		  { "0.0.0.0:53->53/udp", "127.0.0.1:53->53/tcp" }, false, "ula [::]:53->53/udp active" },
+		{ 19,
+		  3,
+		  15,
+		  NULL,
+		  NULL,
+		  { ":0->80/tcp", "127.0.0.1:0->80/tcp" },
+		  { "0.0.0.0:49153->80/tcp", "127.0.0.1:49154->80/tcp" },
+		  false,
+		  "" },
+		{ 19,
+		  3,
+		  15,
+		  NULL,
+		  NULL,
+		  { ":53->53/udp", "127.0.0.1:53->53/tcp" },
+		  { "0.0.0.0:53->53/udp", "127.0.0.1:53->53/tcp" },
+		  false,
+		  "ula [::]:53->53/udp active" },
 		/* ... unless the default binding is an IPv4 address. */
-		{ 19, 3, 15, "192.0.2.1", NULL, { ":80->80/tcp" }, { "0.0.0.0:80->80/tcp" }, false, "" },
-		{ 19, 3, 15, "2001:db8:1::16", NULL, { ":80->80/tcp" }, { "0.0.0.0:80->80/tcp" }, false,
+		{ 19,
+		  3,
+		  15,
+		  "192.0.2.1",
+		  NULL,
+		  { ":80->80/tcp" },
+		  { "0.0.0.0:80->80/tcp" },
+		  false,
+		  "" },
+		{ 19,
+		  3,
+		  15,
+		  "2001:db8:1::16",
+		  NULL,
+		  { ":80->80/tcp" },
+		  { "0.0.0.0:80->80/tcp" },
+		  false,
 		  "ula [2001:db8:1::16]:80->80/tcp active" },
 		/* docker-ipv6nat's option narrows the default binding, nothing else. */
-		{ 20, 10, 24, NULL, "2001:db8:1::16", { ":80->80/tcp" },
-		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" }, false, "ula [2001:db8:1::16]:80->80/tcp active" },
-		{ 20, 10, 24, NULL, "2001:db8:1::16", { "[::]:80->80/tcp" }, { "[::]:80->80/tcp" }, false,
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  "2001:db8:1::16",
+		  { ":80->80/tcp" },
+		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" },
+		  false,
+		  "ula [2001:db8:1::16]:80->80/tcp active" },
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  "2001:db8:1::16",
+		  { "[::]:80->80/tcp" },
+		  { "[::]:80->80/tcp" },
+		  false,
 		  "ula [::]:80->80/tcp active" },
-		{ 20, 10, 24, NULL, "2001:db8:1::16", { ":80->80/tcp", "[::]:81->80/tcp" },
-		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp", "[::]:81->80/tcp" }, false,
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  "2001:db8:1::16",
+		  { ":80->80/tcp", "[::]:81->80/tcp" },
+		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp", "[::]:81->80/tcp" },
+		  false,
 		  "ula [2001:db8:1::16]:80->80/tcp active; ula [::]:81->80/tcp active" },
-		{ 20, 10, 24, NULL, "2001:db8:1::16", { NULL }, { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" },
-		  true, "ula [2001:db8:1::16]:80->80/tcp active" },
-		{ 20, 10, 24, NULL, "2001:db8:1::16", { NULL }, { "[::]:80->80/tcp" }, true,
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  "2001:db8:1::16",
+		  { NULL },
+		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" },
+		  true,
+		  "ula [2001:db8:1::16]:80->80/tcp active" },
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  "2001:db8:1::16",
+		  { NULL },
+		  { "[::]:80->80/tcp" },
+		  true,
 		  "ula [::]:80->80/tcp active" },
-		{ 20, 10, 24, NULL, "2001:db8:1::16/64", { ":80->80/tcp" },
-		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" }, false, "ula [::]:80->80/tcp active" },
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  "2001:db8:1::16/64",
+		  { ":80->80/tcp" },
+		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" },
+		  false,
+		  "ula [::]:80->80/tcp active" },
 		/* What the kernel cannot translate is listed. */
-		{ 20, 10, 24, NULL, NULL, { "[::1]:82->82/tcp" }, { "[::1]:82->82/tcp" }, false,
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  NULL,
+		  { "[::1]:82->82/tcp" },
+		  { "[::1]:82->82/tcp" },
+		  false,
 		  "ula [::1]:82->82/tcp proxied" },
-		{ 20, 10, 24, NULL, NULL, { "[fe80::1]:82->82/tcp" }, { "[fe80::1]:82->82/tcp" }, false,
+		{ 20,
+		  10,
+		  24,
+		  NULL,
+		  NULL,
+		  { "[fe80::1]:82->82/tcp" },
+		  { "[fe80::1]:82->82/tcp" },
+		  false,
 		  "ula [fe80::1]:82->82/tcp proxied" },
 		/* The same twice is once. */
-		{ 28, 5, 2, NULL, NULL, { NULL }, { "[::]:80->80/tcp", "[::]:80->80/tcp" }, false,
+		{ 28,
+		  5,
+		  2,
+		  NULL,
+		  NULL,
+		  { NULL },
+		  { "[::]:80->80/tcp", "[::]:80->80/tcp" },
+		  false,
 		  "ula [::]:80->80/tcp active" },
 	};
 
@@ -174,11 +328,13 @@ static void test_proxy_elements(void **state)
 	world_bound(&w, "web", "[::1]:8082->82/tcp");
 	world_bound(&w, "web", "[::]:0->83/tcp"); /* as gateway mode routed lists it */
 	(void)world_plan(&w);
-	assert_string_equal(world_elements(&w, "publish_any"), "tcp . 8080 : 2001:db8:1:0:d0::2 . 80");
+	assert_string_equal(world_elements(&w, "publish_any"),
+			    "tcp . 8080 : 2001:db8:1:0:d0::2 . 80");
 	assert_string_equal(world_elements(&w, "open"),
 			    "2001:db8:1:0:d0::2 . tcp . 80; 2001:db8:1:0:d0::2 . tcp . 83");
 	assert_string_equal(world_elements(&w, "live"), "2001:db8:1:0:d0::2");
-	assert_string_equal(world_elements(&w, "host_address"), "2001:db8:1::16 : goto publish_to_any");
+	assert_string_equal(world_elements(&w, "host_address"),
+			    "2001:db8:1::16 : goto publish_to_any");
 	world_done(&w);
 }
 
@@ -201,8 +357,9 @@ static void test_publish_label(void **state)
 	assert_int_equal(w.plan.problems.n, 0);
 	world_container_label(&w, "web", "ipv6nat.publish", "No");
 	expect_ports(&w, "web", "gua [::]:8080->80/tcp active");
-	assert_string_equal(world_all_problems(&w), "warning label-invalid: container web: label "
-						    "ipv6nat.publish=No is not valid and is ignored");
+	assert_string_equal(world_all_problems(&w),
+			    "warning label-invalid: container web: label "
+			    "ipv6nat.publish=No is not valid and is ignored");
 	world_done(&w);
 }
 
@@ -270,7 +427,9 @@ static void test_gateway_order(void **state)
 		{ 28, { { "b", "fd00:b::2", 1, 1, 0 }, { "a", "fd00:a::2", 1, 1, -1 } }, "b" },
 		/* Internal comes later whatever its gateways; a priority still beats that. */
 		{ 28, { { "a_int", "fd00:a::2", 1, 1, 0 }, { "b", "fd00:b::2", 0, 1, 0 } }, "b" },
-		{ 28, { { "a_int", "fd00:a::2", 1, 1, 5 }, { "b", "fd00:b::2", 1, 1, 0 } }, "a_int" },
+		{ 28,
+		  { { "a_int", "fd00:a::2", 1, 1, 5 }, { "b", "fd00:b::2", 1, 1, 0 } },
+		  "a_int" },
 		/* Both gateways before one, one before none. */
 		{ 28, { { "a", "fd00:a::2", 0, 1, 0 }, { "b", "fd00:b::2", 1, 1, 0 } }, "b" },
 		{ 28, { { "a", "fd00:a::2", 0, 1, 0 }, { "b", NULL, 1, 0, 0 } }, "a" },
@@ -360,7 +519,8 @@ static void test_ipv4_only(void **state)
 	(void)world_plan(&w);
 	assert_int_equal(w.plan.problems.n, 1);
 	assert_int_equal(w.plan.problems.items[0].severity, PROBLEM_NOTICE);
-	assert_non_null(strstr(world_all_problems(&w), "ipv4-only-port: container legacy: port 8092 "));
+	assert_non_null(
+		strstr(world_all_problems(&w), "ipv4-only-port: container legacy: port 8092 "));
 	world_done(&w);
 }
 
@@ -368,7 +528,7 @@ static void test_ipv4_only(void **state)
 
 struct assumption_case {
 	const char *requested, *address; /* of the member; NULL: not connected yet */
-	const char *key, *value;	 /* an option of the network, or NULL */
+	const char *key, *value;         /* an option of the network, or NULL */
 	bool docker_rules;
 	const char *expected;
 };
@@ -378,14 +538,16 @@ struct assumption_case {
 static void test_assumptions(void **state)
 {
 	static const struct assumption_case cases[] = {
-		{ ":8080->80/tcp", "fd00:6::2", NULL, NULL, false, "ula [::]:8080->80/tcp assumed" },
+		{ ":8080->80/tcp", "fd00:6::2", NULL, NULL, false,
+		  "ula [::]:8080->80/tcp assumed" },
 		{ "[2001:db8:1::16]:8080->80/tcp", "fd00:6::2", NULL, NULL, false,
 		  "ula [2001:db8:1::16]:8080->80/tcp assumed" },
 		{ ":8080->80/tcp", NULL, NULL, NULL, false, "" },
 		{ ":0->80/tcp", "fd00:6::2", NULL, NULL, false, "" },
 		{ "[::]:0->80/tcp", "fd00:6::2", NULL, NULL, false, "" },
 		{ "0.0.0.0:8080->80/tcp", "fd00:6::2", NULL, NULL, false, "" },
-		{ "[::1]:8080->80/tcp", "fd00:6::2", NULL, NULL, false, "ula [::1]:8080->80/tcp proxied" },
+		{ "[::1]:8080->80/tcp", "fd00:6::2", NULL, NULL, false,
+		  "ula [::1]:8080->80/tcp proxied" },
 		{ ":8080->80/tcp", "fd00:6::2", OPTION_V4, "192.0.2.1", false, "" },
 		{ ":8080->80/tcp", "fd00:6::2", OPTION_V4, "junk", false, "" },
 		{ ":8080->80/tcp", "fd00:6::2", OPTION_V4, "2001:db8:1::16", false,
@@ -394,7 +556,8 @@ static void test_assumptions(void **state)
 		  "ula [::]:8080->80/tcp assumed" },
 		{ ":8080->80/tcp", "fd00:6::2", OPTION_V6, "2001:db8:1::16", false,
 		  "ula [2001:db8:1::16]:8080->80/tcp assumed" },
-		{ ":8080->80/tcp", "fd00:6::2", WORLD_BRIDGE "gateway_mode_ipv6", "routed", false, "" },
+		{ ":8080->80/tcp", "fd00:6::2", WORLD_BRIDGE "gateway_mode_ipv6", "routed", false,
+		  "" },
 		{ ":8080->80/tcp", "fd00:6::2", NULL, NULL, true, "ula [::]:8080->80/tcp proxied" },
 	};
 
@@ -413,7 +576,8 @@ static void test_assumptions(void **state)
 		(void)world_plan(&w);
 		if (strcmp(world_ports(&w, "web"), c->expected) != 0)
 			fail_msg("case %zu: \"%s\" instead of \"%s\"", i, w.text, c->expected);
-		assert_int_equal(world_count(&w, "published"), strstr(c->expected, "assumed") ? 1 : 0);
+		assert_int_equal(world_count(&w, "published"),
+				 strstr(c->expected, "assumed") ? 1 : 0);
 		assert_int_equal(world_problems(&w, PROBLEM_PORT_CONFLICT), 0);
 		world_done(&w);
 	}
@@ -494,16 +658,19 @@ static void test_older_start(void **state)
 		world_bound(&w, "two", "[::]:8080->80/tcp");
 		world_bound(&w, "two", "[::]:8080->80/udp"); /* another port */
 		(void)world_plan(&w);
-		assert_string_equal(world_all_problems(&w),
-				    older ? "warning port-conflict: container two: [::]:8080/tcp already "
-					    "leads to container one" :
-					    "warning port-conflict: container one: [::]:8080/tcp already "
-					    "leads to container two");
-		assert_string_equal(world_ports(&w, "two"),
-				    older ? "ula [::]:8080->80/tcp conflict; ula [::]:8080->80/udp active" :
-					    "ula [::]:8080->80/tcp active; ula [::]:8080->80/udp active");
-		assert_true(world_has(&w, "publish_any", older ? "tcp . 8080 : fd00:6::2 . 80" :
-								 "tcp . 8080 : fd00:6::3 . 80"));
+		assert_string_equal(
+			world_all_problems(&w),
+			older ? "warning port-conflict: container two: [::]:8080/tcp already "
+				"leads to container one"
+			      : "warning port-conflict: container one: [::]:8080/tcp already "
+				"leads to container two");
+		assert_string_equal(
+			world_ports(&w, "two"),
+			older ? "ula [::]:8080->80/tcp conflict; ula [::]:8080->80/udp active"
+			      : "ula [::]:8080->80/tcp active; ula [::]:8080->80/udp active");
+		assert_true(world_has(&w, "publish_any",
+				      older ? "tcp . 8080 : fd00:6::2 . 80"
+					    : "tcp . 8080 : fd00:6::3 . 80"));
 		assert_int_equal(world_count(&w, "publish_any"), 2);
 		world_done(&w);
 	}
@@ -517,7 +684,8 @@ static void test_same_start(void **state)
 	(void)state;
 	basic_world(&w, 28, 5, 2);
 	(void)world_container(&w, "one", "ula", "fd00:6::2");
-	world_container(&w, "two", "ula", "fd00:6::3")->started_us = world_find(&w, "one")->started_us;
+	world_container(&w, "two", "ula", "fd00:6::3")->started_us =
+		world_find(&w, "one")->started_us;
 	world_bound(&w, "two", "[::]:8080->80/tcp");
 	world_bound(&w, "one", "[::]:8080->80/tcp");
 	expect_ports(&w, "one", "ula [::]:8080->80/tcp active"); /* the lower ID */
@@ -563,8 +731,9 @@ static void test_exact_beats_any(void **state)
 	(void)world_starting(&w, "hasty", "ula", "fd00:6::4");
 	world_requested(&w, "hasty", "[2001:db8:1::17]:8080->80/tcp");
 	world_requested(&w, "hasty", "[2001:db8:1::17]:8081->81/tcp");
-	expect_ports(&w, "hasty", "ula [2001:db8:1::17]:8080->80/tcp conflict; "
-				  "ula [2001:db8:1::17]:8081->81/tcp assumed");
+	expect_ports(&w, "hasty",
+		     "ula [2001:db8:1::17]:8080->80/tcp conflict; "
+		     "ula [2001:db8:1::17]:8081->81/tcp assumed");
 	assert_int_equal(world_count(&w, "publish_address"), 2);
 	world_done(&w);
 }

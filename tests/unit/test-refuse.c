@@ -130,7 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_element), cmocka_unit_test(test_other_element),
-		cmocka_unit_test(test_chain),	cmocka_unit_test(test_base_chain),
+		cmocka_unit_test(test_chain),   cmocka_unit_test(test_base_chain),
 		cmocka_unit_test(test_nothing),
 	};
 

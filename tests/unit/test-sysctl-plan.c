@@ -47,7 +47,8 @@ static void test_modes(void **state)
 
 		(void)basic_world(&w, cases[i].mode);
 		expect_sysctls(&w,
-			       cases[i].wanted ? CONF "eth0/accept_ra=2; " CONF "all/forwarding=1" : "",
+			       cases[i].wanted ? CONF "eth0/accept_ra=2; " CONF "all/forwarding=1"
+					       : "",
 			       0);
 		w.config.forwarding = CONFIG_FORWARDING_REPORT;
 		expect_sysctls(&w, "", cases[i].wanted ? 2 : 0);
@@ -85,7 +86,8 @@ static void test_accept_ra(void **state)
 		{ 0, 0, 0, true, true, CONF "all/forwarding=1" },
 		{ -1, 0, 0, true, true, CONF "all/forwarding=1" },
 		{ 1, 0, 0, false, true, CONF "all/forwarding=1" }, /* static */
-		{ 1, 1, 1, false, false, CONF "eth0/accept_ra=2" }, /* its route is purged already */
+		{ 1, 1, 1, false, false,
+		  CONF "eth0/accept_ra=2" }, /* its route is purged already */
 		{ 2, 1, 1, true, true, "" },
 	};
 
@@ -168,10 +170,11 @@ static void test_report(void **state)
 	(void)basic_world(&w, "nat");
 	w.config.forwarding = CONFIG_FORWARDING_REPORT;
 	expect_sysctls(&w, "", 2);
-	assert_string_equal(world_all_problems(&w),
-			    "warning accept-ra: eth0 has its default route from router advertisements, "
-			    "and accept_ra=1 ignores them when forwarding is on; error forwarding-off: "
-			    "IPv6 forwarding is off: no packet reaches a container from outside");
+	assert_string_equal(
+		world_all_problems(&w),
+		"warning accept-ra: eth0 has its default route from router advertisements, "
+		"and accept_ra=1 ignores them when forwarding is on; error forwarding-off: "
+		"IPv6 forwarding is off: no packet reaches a container from outside");
 	vec_foreach (p, &w.plan.problems)
 		assert_int_not_equal(p->cure[0], '\0');
 	world_done(&w);

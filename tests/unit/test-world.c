@@ -44,14 +44,14 @@ static uint32_t random_below(uint32_t *state, size_t n)
 	return (uint32_t)(*state % n);
 }
 
-#define shuffle(seed, v)                                                                 \
-	do {                                                                             \
-		for (size_t i_ = (v)->n; i_ > 1; i_--) {                                 \
-			size_t k_ = random_below(seed, i_);                              \
-			typeof(*(v)->items) item_ = (v)->items[i_ - 1];                  \
-			(v)->items[i_ - 1] = (v)->items[k_];                             \
-			(v)->items[k_] = item_;                                          \
-		}                                                                        \
+#define shuffle(seed, v)                                                \
+	do {                                                            \
+		for (size_t i_ = (v)->n; i_ > 1; i_--) {                \
+			size_t k_ = random_below(seed, i_);             \
+			typeof(*(v)->items) item_ = (v)->items[i_ - 1]; \
+			(v)->items[i_ - 1] = (v)->items[k_];            \
+			(v)->items[k_] = item_;                         \
+		}                                                       \
 	} while (0)
 
 /* Everything whose order is the engine's whim. Links keep theirs (by ifindex), and what base/facts
@@ -79,8 +79,8 @@ static void shuffle_world(struct world *w, uint32_t *seed)
 static void mixed_world(struct world *w)
 {
 	static const char *const networks[][2] = {
-		{ "ula", "fd00:6::/64" },    { "same", "fd00:6::/64" },
-		{ "wider", "fd00:6::/48" },  { "gua", "2001:db8:1:0:d0::/80" },
+		{ "ula", "fd00:6::/64" },     { "same", "fd00:6::/64" },
+		{ "wider", "fd00:6::/48" },   { "gua", "2001:db8:1:0:d0::/80" },
 		{ "far", "2001:db8:2::/64" }, { "docker_gwbridge", "fd00:9::/64" },
 	};
 	char name[32], text[64];
@@ -92,7 +92,8 @@ static void mixed_world(struct world *w)
 	for (size_t i = 0; i < N_ELEMENTS(networks); i++) {
 		(void)world_network(w, networks[i][0], networks[i][1]);
 		world_option(w, networks[i][0], WORLD_BRIDGE "host_binding_ipv4", "0.0.0.0");
-		world_option(w, networks[i][0], WORLD_BRIDGE "trusted_host_interfaces", "wg1:wg0:wg1");
+		world_option(w, networks[i][0], WORLD_BRIDGE "trusted_host_interfaces",
+			     "wg1:wg0:wg1");
 		world_label(w, networks[i][0], "ipv6nat.firewall", i % 2 ? "open" : "maybe");
 	}
 	world_option(w, "same", WORLD_BRIDGE "enable_icc", "false");
@@ -114,9 +115,11 @@ static void mixed_world(struct world *w)
 		}
 		for (unsigned k = 0; k < 4; k++) { /* many want the same */
 			(void)snprintf(text, sizeof(text), "[%s]:%u->%u/tcp",
-				       k == 3 ? "2001:db8:1::16" : "::", 8000 + (i + k) % 5, 80 + k);
+				       k == 3 ? "2001:db8:1::16" : "::", 8000 + (i + k) % 5,
+				       80 + k);
 			world_bound(w, name, text);
-			(void)snprintf(text, sizeof(text), ":%u->%u/tcp", 8000 + (i + k) % 5, 80 + k);
+			(void)snprintf(text, sizeof(text), ":%u->%u/tcp", 8000 + (i + k) % 5,
+				       80 + k);
 			world_requested(w, name, text);
 		}
 		world_member(w, "docker_gwbridge", name, "fd00:9::2");
@@ -161,7 +164,8 @@ static void test_many_containers(void **state)
 		(void)snprintf(text, sizeof(text), "fd00:6::%x", i + 2);
 		(void)world_container(&w, name, "n", text);
 		for (unsigned k = 0; k < 20; k++) {
-			(void)snprintf(text, sizeof(text), "[::]:%u->%u/tcp", 1000 + i * 20 + k, k + 1);
+			(void)snprintf(text, sizeof(text), "[::]:%u->%u/tcp", 1000 + i * 20 + k,
+				       k + 1);
 			world_bound(&w, name, text);
 		}
 	}
@@ -210,8 +214,19 @@ static void test_many_ports(void **state)
 static void test_hostile_names(void **state)
 {
 	static const char *const evil[] = {
-		"\"", "'; flush ruleset; #", "a\nflush ruleset", "\x1b[2J", "\t", "%s%n%s", "{ }",
-		"\\", "-A", "*", "\xff\xfe", "$(x)", "`x`",
+		"\"",
+		"'; flush ruleset; #",
+		"a\nflush ruleset",
+		"\x1b[2J",
+		"\t",
+		"%s%n%s",
+		"{ }",
+		"\\",
+		"-A",
+		"*",
+		"\xff\xfe",
+		"$(x)",
+		"`x`",
 	};
 	_cleanup_(freep) char *tame = NULL;
 	struct world w;
@@ -240,7 +255,8 @@ static void test_hostile_names(void **state)
 		world_bound(&w, name, "[::]:8080->80/tcp");
 		world_bound(&w, name, "99/tcp");
 		(void)world_plan(&w);
-		assert_string_equal(world_ports(&w, name) + strlen(name), " [::]:8080->80/tcp active");
+		assert_string_equal(world_ports(&w, name) + strlen(name),
+				    " [::]:8080->80/tcp active");
 		assert_int_equal(world_problems(&w, PROBLEM_LABEL_INVALID), 4);
 
 		script = world_script(&w);
@@ -323,8 +339,9 @@ static void test_overlapping_subnets(void **state)
 	world_option(&w, "beside", WORLD_BRIDGE "name", "br1");
 	(void)world_plan(&w);
 	assert_int_equal(world_problems(&w, PROBLEM_SUBNET_OVERLAP), 4);
-	assert_non_null(strstr(world_all_problems(&w), "network inside: fd00:6:0:0:1::/80 overlaps a "
-						       "subnet of network first, whose"));
+	assert_non_null(strstr(world_all_problems(&w),
+			       "network inside: fd00:6:0:0:1::/80 overlaps a "
+			       "subnet of network first, whose"));
 	assert_string_equal(world_elements(&w, "source"), "fd00:6::/64 : goto from_br0");
 	assert_int_equal(world_count(&w, "to"), 6); /* isolation goes by bridges, not by subnets */
 	world_done(&w);
@@ -362,8 +379,9 @@ static void test_host_addresses(void **state)
 	world_link_address(&w, "br0", "fd00:6::1");
 	(void)world_plan(&w);
 	assert_string_equal(world_elements(&w, "own"), "fd00:6::1");
-	assert_string_equal(world_elements(&w, "host_address"),
-			    "2001:db8:1::16 : goto publish_to_any; fd00:6::1 : goto publish_to_any");
+	assert_string_equal(
+		world_elements(&w, "host_address"),
+		"2001:db8:1::16 : goto publish_to_any; fd00:6::1 : goto publish_to_any");
 	world_done(&w);
 }
 
@@ -376,7 +394,7 @@ static void test_hairpin(void **state)
 	} cases[] = {
 		{ -1, false, false, true, false }, { 0, false, false, true, false },
 		{ 1, false, false, true, true },   { 1, false, true, true, false },
-		{ 0, true, false, true, true },	   { 0, true, true, true, false },
+		{ 0, true, false, true, true },    { 0, true, true, true, false },
 		{ 1, false, false, false, false },
 	};
 
@@ -432,16 +450,11 @@ static void test_port_element(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_any_order),
-		cmocka_unit_test(test_many_containers),
-		cmocka_unit_test(test_many_ports),
-		cmocka_unit_test(test_hostile_names),
-		cmocka_unit_test(test_long_values),
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_overlapping_subnets),
-		cmocka_unit_test(test_inside),
-		cmocka_unit_test(test_host_addresses),
-		cmocka_unit_test(test_hairpin),
+		cmocka_unit_test(test_any_order),           cmocka_unit_test(test_many_containers),
+		cmocka_unit_test(test_many_ports),          cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_long_values),         cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_overlapping_subnets), cmocka_unit_test(test_inside),
+		cmocka_unit_test(test_host_addresses),      cmocka_unit_test(test_hairpin),
 		cmocka_unit_test(test_port_element),
 	};
 

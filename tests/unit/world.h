@@ -274,12 +274,14 @@ static inline struct port_binding world_parse_binding(const char *text)
 
 	if (sscanf(text, "%u/%7s%n", &container_port, protocol, &n) == 2 && !text[n]) {
 		b.host_ip_kind = HOST_IP_UNPUBLISHED;
-	} else if (sscanf(text, "[%63[^]]]:%u->%u/%7s", host, &host_port, &container_port, protocol) == 4) {
+	} else if (sscanf(text, "[%63[^]]]:%u->%u/%7s", host, &host_port, &container_port,
+			  protocol) == 4) {
 		b.host_ip_kind = HOST_IP_V6;
 		b.host_ip = world_address(host);
 	} else if (sscanf(text, ":%u->%u/%7s", &host_port, &container_port, protocol) == 3) {
 		b.host_ip_kind = HOST_IP_EMPTY;
-	} else if (sscanf(text, "%63[0-9.]:%u->%u/%7s", host, &host_port, &container_port, protocol) == 4) {
+	} else if (sscanf(text, "%63[0-9.]:%u->%u/%7s", host, &host_port, &container_port,
+			  protocol) == 4) {
 		b.host_ip_kind = HOST_IP_V4;
 	} else {
 		fail_msg("%s is no binding", text);
@@ -404,8 +406,9 @@ static inline const char *world_mode(struct world *w, const char *network)
 	return w->text;
 }
 
-static inline const struct status_container *
-world_presence(const struct world *w, const char *network, const char *container)
+static inline const struct status_container *world_presence(const struct world *w,
+							    const char *network,
+							    const char *container)
 {
 	const struct status_network *n = world_status(w, network);
 
