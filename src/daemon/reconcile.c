@@ -139,8 +139,10 @@ static int apply(struct manager *m, struct plan *plan)
 		if (refused)
 			plan_without(plan, &m->refusals);
 	}
+	/* What the kernel refused is a problem, and logged as such: once, not at every retry. */
 	if (r < 0)
-		return log_error_errno(r, "Cannot write our tables, will retry: %m");
+		(void)log_full(m->refused.n > 0 ? LOG_DEBUG : LOG_ERR, r,
+			       "Cannot write our tables, will retry: %m");
 	return r;
 }
 
@@ -263,6 +265,8 @@ static int pass(struct manager *m)
 		return log_error_errno(r, "Cannot make a plan, will retry: %m");
 	plan_without(&plan, &m->refusals);
 	r = m->options.dry_run ? 0 : apply(m, &plan);
+	if (r >= 0 && m->refusals.n == 0)
+		problems_done(&m->refused);
 	if (r > 0) {
 		m->commits++;
 		count_repair(m);
