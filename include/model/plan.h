@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/facts.h"
 #include "base/links.h"
+#include "base/ndp.h"
 #include "base/ruleset.h"
 #include "base/status.h"
 
@@ -18,6 +19,7 @@ struct plan_sysctl {
 
 struct plan {
 	struct ruleset ruleset;
+	struct ndp_plan ndp;
 	struct status_networks networks;
 	struct status_uplinks uplinks;
 	struct problems problems;

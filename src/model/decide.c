@@ -144,7 +144,8 @@ static int decide_by_wish(struct context *c, struct net *net)
 		if (mode == NET_MODE_AUTO)
 			return 0;
 		if (mode >= 0 && mode != NET_MODE_NPT)
-			return decided(net, (enum net_mode)mode, "%s ipv6nat.mode=%s", where, value);
+			return decided(net, (enum net_mode)mode, "%s ipv6nat.mode=%s", where,
+				       value);
 		r = invalid_value(c, n, where, "ipv6nat.mode", value,
 				  "use auto, nat, proxy, routed, internal, native or off");
 		if (r < 0)
@@ -225,7 +226,8 @@ static int decide_mode(struct context *c, struct net *net)
 
 	vec_foreach (subnet, &net->facts->subnets)
 		if (subnet->prefix.length < LAYOUT_WIDEST_SUBNET)
-			return decided(net, NET_MODE_OFF, "a subnet wider than /%d is not supported",
+			return decided(net, NET_MODE_OFF,
+				       "a subnet wider than /%d is not supported",
 				       LAYOUT_WIDEST_SUBNET);
 	r = decide_by_wish(c, net);
 	return r ? r : decide_auto(c, net);
@@ -240,7 +242,8 @@ static int decide_firewall(struct context *c, struct net *net)
 	enum net_firewall wish = NET_FIREWALL_DEFAULT;
 	int r;
 
-	for (enum source source = 0; source < _SOURCE_MAX && wish == NET_FIREWALL_DEFAULT; source++) {
+	for (enum source source = 0; source < _SOURCE_MAX && wish == NET_FIREWALL_DEFAULT;
+	     source++) {
 		value = own_value(n, source, "ipv6nat.firewall", &where);
 		if (!value)
 			continue;
@@ -360,8 +363,8 @@ static int decide_binding(struct context *c, struct net *net)
 		net->default_binding_known = true;
 	else if (value && inet_is_zero(&net->binding))
 		net->default_binding_known = inet_parse(value, &net->binding) == 0;
-	net->host_ports = !gateway_mode_is(n, "routed") ||
-			  !engine_at_least(&c->snapshot->engine, 27, 0, 0);
+	net->host_ports =
+		!gateway_mode_is(n, "routed") || !engine_at_least(&c->snapshot->engine, 27, 0, 0);
 	return r;
 }
 
@@ -454,24 +457,67 @@ static int decide_uplink(struct context *c, struct net *net)
 	return 0;
 }
 
+/*
+ * A subnet that equals or contains an on-link prefix of an uplink: most of its addresses are the
+ * neighbours', so that what no container has is not ours to drop.
+ */
+static int decide_overlap(struct context *c, struct net *net)
+{
+	char text[INET_PREFIX_TEXT], on_link[INET_PREFIX_TEXT];
+
+	if (net->mode != NET_MODE_PROXY && net->mode != NET_MODE_ROUTED)
+		return 0;
+	vec_foreach (l, &c->links->links) {
+		if (!link_is_uplink(c->config, l) || l == net->link)
+			continue;
+		vec_foreach (p, &l->on_link)
+			vec_foreach (s, &net->facts->subnets)
+				if (s->prefix.length <= p->length &&
+				    inet_prefix_contains(&s->prefix, &p->address)) {
+					net->overlaps = true;
+					return problems_add(
+						c->problems, PROBLEM_SUBNET_OVERLAP,
+						PROBLEM_WARNING,
+						"give the network a part of the prefix, e.g. a /80 of it",
+						"network %s: %s takes in all of %s, which is on-link on %s: "
+						"this host may not reach its neighbours there",
+						net->facts->name,
+						inet_prefix_format(&s->prefix, text),
+						inet_prefix_format(p, on_link), l->name);
+				}
+	}
+	return 0;
+}
+
 static int report_native(struct context *c, const struct net *net)
 {
 	const struct network *n = net->facts;
+	struct inet_prefix found = {};
 
 	if (net->mode == NET_MODE_NATIVE && n->docker_rules == DOCKER_RULES_LOST)
-		return problems_add(c->problems, PROBLEM_DOCKER_RULES_LOST, PROBLEM_ERROR,
-				    "restart Docker, which writes its rules again",
-				    "network %s: Docker's own IPv6 rules for %s were there and are gone",
-				    n->name, net->bridge);
-	if ((net->mode == NET_MODE_PROXY || net->mode == NET_MODE_ROUTED) &&
-	    n->docker_rules == DOCKER_RULES_PRESENT && !gateway_mode_is(n, "routed") &&
-	    !gateway_mode_is(n, "nat-unprotected"))
-		return problems_add(c->problems, PROBLEM_FORWARD_DROP, PROBLEM_WARNING,
-				    "create the network with -o " DOCKER_BRIDGE
-				    "gateway_mode_ipv6=routed",
-				    "network %s: mode %s was asked for, but Docker's own rules drop "
-				    "direct access to its containers",
-				    n->name, net_mode_to_string(net->mode));
+		return problems_add(
+			c->problems, PROBLEM_DOCKER_RULES_LOST, PROBLEM_ERROR,
+			"restart Docker, which writes its rules again",
+			"network %s: Docker's own IPv6 rules for %s were there and are gone",
+			n->name, net->bridge);
+	if (n->docker_rules != DOCKER_RULES_PRESENT || gateway_mode_is(n, "routed") ||
+	    gateway_mode_is(n, "nat-unprotected"))
+		return 0;
+	if (net->mode == NET_MODE_NATIVE && on_link_uplink(c, &n->subnets.items[0].prefix, &found))
+		return problems_add(
+			c->problems, PROBLEM_FORWARD_DROP, PROBLEM_NOTICE,
+			"create the network with -o " DOCKER_BRIDGE
+			"gateway_mode_ipv6=routed to have them reached directly",
+			"network %s: Docker translates its addresses and drops direct access "
+			"to them, so they are not answered on the uplink",
+			n->name);
+	if (net->mode == NET_MODE_PROXY || net->mode == NET_MODE_ROUTED)
+		return problems_add(
+			c->problems, PROBLEM_FORWARD_DROP, PROBLEM_WARNING,
+			"create the network with -o " DOCKER_BRIDGE "gateway_mode_ipv6=routed",
+			"network %s: mode %s was asked for, but Docker's own rules drop "
+			"direct access to its containers",
+			n->name, net_mode_to_string(net->mode));
 	return 0;
 }
 
@@ -490,6 +536,8 @@ static int net_decide(struct context *c, struct net *net)
 		r = decide_binding(c, net);
 	if (r >= 0)
 		r = decide_trusted(c, net);
+	if (r >= 0)
+		r = decide_overlap(c, net);
 	if (r >= 0)
 		r = report_native(c, net);
 	if (r >= 0)

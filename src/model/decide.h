@@ -11,6 +11,7 @@ struct net {
 	enum net_mode mode;
 	char *reason;
 	bool open;       /* unpublished ports are not closed */
+	bool overlaps;   /* holds a whole on-link prefix: its other addresses are not containers */
 	bool icc;        /* containers on the bridge reach one another */
 	bool masquerade;
 	struct in6_addr snat;    /* zero: masquerade with the uplink's address */

@@ -13,6 +13,7 @@
 #define PRIORITY_DNAT (-101)
 #define PRIORITY_SNAT 99
 #define PRIORITY_FILTER (-1)
+#define PRIORITY_RAW (-300)
 #define PRIORITY_BRIDGE_FILTER (-200)
 
 #define CT_ESTABLISHED (1U << 1) /* NF_CT_STATE_BIT(IP_CT_ESTABLISHED), as "ct state" counts */
@@ -49,6 +50,12 @@ static struct ruleset_expr echo_request(void)
 				      .value = ICMP6_ECHO_REQUEST };
 }
 
+static struct ruleset_expr solicitation(void)
+{
+	return (struct ruleset_expr){ .kind = RULESET_MATCH_ICMPV6_TYPE,
+				      .value = ND_NEIGHBOR_SOLICIT };
+}
+
 static struct ruleset_expr named(enum ruleset_expr_kind kind, const char *name)
 {
 	struct ruleset_expr e = { .kind = kind };
@@ -73,6 +80,14 @@ static struct ruleset_expr in_set(const char *set, enum ruleset_field a, enum ru
 	e.fields[0] = a;
 	e.fields[1] = b;
 	e.fields[2] = c;
+	return e;
+}
+
+static struct ruleset_expr not_in(const char *set, enum ruleset_field f)
+{
+	struct ruleset_expr e = in_set(set, f, 0, 0);
+
+	e.invert = true;
 	return e;
 }
 
@@ -191,12 +206,12 @@ static void add_rule(struct builder *b, const struct ruleset_expr *exprs, size_t
 	memcpy(r->exprs, exprs, n * sizeof(*exprs));
 }
 
-#define rule(b, ...)                                                                  \
-	do {                                                                          \
-		const struct ruleset_expr exprs_[] = { __VA_ARGS__ };                 \
+#define rule(b, ...)                                                                       \
+	do {                                                                               \
+		const struct ruleset_expr exprs_[] = { __VA_ARGS__ };                      \
 		static_assert(sizeof(exprs_) <= sizeof(((struct ruleset_rule *)0)->exprs), \
-			      "too many expressions");                                \
-		add_rule(b, exprs_, sizeof(exprs_) / sizeof(exprs_[0]));              \
+			      "too many expressions");                                     \
+		add_rule(b, exprs_, sizeof(exprs_) / sizeof(exprs_[0]));                   \
 	} while (0)
 
 /* ------------------------------------------------------------- layout */
@@ -214,6 +229,7 @@ static void layout_sets(struct builder *b)
 	set(b, SET_TO, RULESET_VERDICT_MAP, RULESET_OIFNAME, 0, 0);
 	set(b, SET_INTERNAL, RULESET_SET, RULESET_IIFNAME, 0, 0);
 	set(b, SET_BRIDGES, RULESET_SET, RULESET_IIFNAME, 0, 0);
+	set(b, SET_OVERLAPPING, RULESET_SET, RULESET_OIFNAME, 0, 0);
 	set(b, SET_ALLOWED, RULESET_SET, RULESET_IIFNAME, RULESET_OIFNAME, 0);
 	set(b, SET_OPEN, RULESET_SET, RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT);
 	set(b, SET_LIVE, RULESET_SET, RULESET_DADDR, 0, 0);
@@ -236,8 +252,8 @@ static void layout_destination(struct builder *b, const char *name, enum ruleset
 static void layout_publish_guards(struct builder *b)
 {
 	rule(b, in_prefix(RULESET_SADDR, link_local), verdict(RULESET_RETURN));
-	rule(b, in_set(SET_INSIDE, RULESET_SADDR32, 0, 0), in_set(SET_PROXIED, RULESET_IIFNAME, 0, 0),
-	     verdict(RULESET_RETURN));
+	rule(b, in_set(SET_INSIDE, RULESET_SADDR32, 0, 0),
+	     in_set(SET_PROXIED, RULESET_IIFNAME, 0, 0), verdict(RULESET_RETURN));
 }
 
 static void layout_publish(struct builder *b)
@@ -268,6 +284,8 @@ static void layout_forward(struct builder *b)
 	base_chain(b, "forward", false, RULESET_HOOK_FORWARD, PRIORITY_FILTER);
 	rule(b, ct_status(IPS_SRC_NAT | IPS_DST_NAT), verdict(RULESET_ACCEPT));
 	rule(b, ct_state(CT_ESTABLISHED | CT_RELATED), verdict(RULESET_ACCEPT));
+	rule(b, in_set(SET_OVERLAPPING, RULESET_OIFNAME, 0, 0), not_in(SET_LIVE, RULESET_DADDR),
+	     verdict(RULESET_ACCEPT));
 	rule(b, vmap(SET_TO, RULESET_OIFNAME));
 	rule(b, in_set(SET_INTERNAL, RULESET_IIFNAME, 0, 0), verdict(RULESET_DROP));
 
@@ -279,10 +297,13 @@ static void layout_forward(struct builder *b)
 		     verdict(RULESET_ACCEPT));
 		rule(b, echo_request(), in_set(SET_LIVE, RULESET_DADDR, 0, 0),
 		     verdict(RULESET_ACCEPT));
-		if (open)
-			rule(b, in_set(SET_BRIDGES, RULESET_IIFNAME, 0, 0), verdict(RULESET_DROP));
-		else
+		if (!open) {
 			rule(b, verdict(RULESET_DROP));
+			continue;
+		}
+		rule(b, in_set(SET_BRIDGES, RULESET_IIFNAME, 0, 0), verdict(RULESET_DROP));
+		/* A scan must not make the kernel look for each address on the bridge. */
+		rule(b, not_in(SET_LIVE, RULESET_DADDR), verdict(RULESET_DROP));
 	}
 
 	chain(b, CHAIN_TO_INTERNAL);
@@ -307,6 +328,18 @@ int layout_ip6(struct ruleset_table *t)
 	 */
 	base_chain(&b, "postrouting", true, RULESET_HOOK_POSTROUTING, PRIORITY_SNAT);
 	rule(&b, in_set(SET_INSIDE, RULESET_SADDR32, 0, 0), vmap(SET_SOURCE, RULESET_SADDR));
+	return b.error;
+}
+
+int layout_solicitations(struct ruleset_table *t)
+{
+	struct builder b = { .table = t };
+
+	/* Before conntrack and everything else; a packet socket has seen the packet already. */
+	set(&b, SET_ANSWERED, RULESET_SET, RULESET_IIFNAME, RULESET_DADDR, 0);
+	base_chain(&b, "solicitations", false, RULESET_HOOK_PREROUTING, PRIORITY_RAW);
+	rule(&b, solicitation(), in_set(SET_ANSWERED, RULESET_IIFNAME, RULESET_DADDR, 0),
+	     verdict(RULESET_DROP));
 	return b.error;
 }
 

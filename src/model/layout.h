@@ -19,10 +19,12 @@
 #define SET_TO "to"             /* bridge -> what may enter it */
 #define SET_INTERNAL "internal" /* bridges that nothing leaves */
 #define SET_BRIDGES "bridges"   /* bridges that we answer for */
+#define SET_OVERLAPPING "overlapping" /* bridges whose subnet holds a whole on-link prefix */
 #define SET_ALLOWED "allowed"   /* in . out interface: same bridge with ICC, trusted interfaces */
 #define SET_OPEN "open"         /* container address . protocol . container port */
 #define SET_OWN "own" /* addresses of this host inside subnets of ours */
 #define SET_LIVE "live"         /* container addresses that may be pinged */
+#define SET_ANSWERED "answered" /* uplink . address: answered by us, not forwarded */
 #define SET_ISOLATED "isolated_ports" /* bridge ports of containers with ICC off */
 
 /* First 32 bits of subnets; wider subnets take several, but none wider than this. */
@@ -39,6 +41,8 @@
 /* Adds the standing part of a table. 0 or -ENOMEM. */
 int layout_ip6(struct ruleset_table *t);
 int layout_bridge(struct ruleset_table *t);
+/* Adds what drops unicast solicitations that the responder answers. 0 or -ENOMEM. */
+int layout_solicitations(struct ruleset_table *t);
 
 struct layout_source {
 	const char *chain;

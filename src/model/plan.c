@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/plan.h"
 
+#include "answers.h"
 #include "decide.h"
 #include "layout.h"
 #include "publish.h"
@@ -149,7 +150,8 @@ static int put_open(struct context *c, const struct mapping *m)
 /* An nft script cannot quote chain names, and interface names may hold almost anything. */
 static const char *source_chain(const struct net *n, char buffer[static RULESET_NAME])
 {
-	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	static const char safe[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
 	bool plain = n->bridge[strspn(n->bridge, safe)] == '\0';
 
 	snprintf(buffer, RULESET_NAME, "from_%.16s", plain ? n->bridge : n->facts->id);
@@ -194,11 +196,12 @@ static int plan_source_subnet(struct context *c, const struct net *n,
 
 	if (!other)
 		return put_prefix_chain(ip6(c), SET_SOURCE, subnet, chain);
-	return problems_add(&c->plan->problems, PROBLEM_SUBNET_OVERLAP, PROBLEM_WARNING,
-			    "give one of the networks another subnet",
-			    "network %s: %s overlaps a subnet of network %s, whose rules for outgoing "
-			    "traffic apply",
-			    n->facts->name, inet_prefix_format(subnet, text), other->facts->name);
+	return problems_add(
+		&c->plan->problems, PROBLEM_SUBNET_OVERLAP, PROBLEM_WARNING,
+		"give one of the networks another subnet",
+		"network %s: %s overlaps a subnet of network %s, whose rules for outgoing "
+		"traffic apply",
+		n->facts->name, inet_prefix_format(subnet, text), other->facts->name);
 }
 
 static int plan_source(struct context *c, const struct net *n)
@@ -264,6 +267,8 @@ static int plan_network(struct context *c, const struct net *n)
 		r = put_name(ip6(c), SET_BRIDGES, n->bridge);
 	if (r == 0 && n->mode == NET_MODE_INTERNAL)
 		r = put_name(ip6(c), SET_INTERNAL, n->bridge);
+	if (r == 0 && n->overlaps)
+		r = put_name(ip6(c), SET_OVERLAPPING, n->bridge);
 	for (size_t i = 0; i < n->facts->subnets.n && r == 0; i++)
 		r = plan_inside(c, &n->facts->subnets.items[i].prefix);
 	if (r == 0 && n->icc)
@@ -275,6 +280,30 @@ static int plan_network(struct context *c, const struct net *n)
 	if (r == 0 && (n->mode == NET_MODE_INTERNAL || needs_proxy(c, n)))
 		r = put_name(ip6(c), SET_PROXIED, n->bridge);
 	return r ? r : plan_source(c, n);
+}
+
+/*
+ * The responder has answered a unicast solicitation by the time the kernel would forward it, and
+ * complain to the asker that its link-local source goes no further (RFC 4443 3.1, code 2).
+ */
+static int plan_solicitations(struct context *c)
+{
+	int r = 0;
+
+	vec_foreach (i, &c->plan->ndp.interfaces)
+		vec_foreach (t, &i->targets) {
+			struct ruleset_element *e;
+			size_t offset = 0;
+
+			if (r == 0 && !ruleset_find_set(ip6(c), SET_ANSWERED))
+				r = layout_solicitations(ip6(c));
+			e = r == 0 ? layout_element(ip6(c), SET_ANSWERED) : NULL;
+			if (!e)
+				return -ENOMEM;
+			ruleset_put_name(e->key, &offset, i->name);
+			ruleset_put_address(e->key, &offset, &t->address);
+		}
+	return r;
 }
 
 /* ------------------------------------------------------- host addresses */
@@ -306,9 +335,9 @@ static int plan_host_addresses(struct context *c)
 			if (inet_is_loopback(&a->address) || inet_is_link_local(&a->address))
 				continue;
 			r = put_address_chain(ip6(c), SET_HOST_ADDRESS, &a->address,
-					      has_address_binding(c, &a->address) ?
-						      CHAIN_PUBLISH_ADDRESS :
-						      CHAIN_PUBLISH_ANY);
+					      has_address_binding(c, &a->address)
+						      ? CHAIN_PUBLISH_ADDRESS
+						      : CHAIN_PUBLISH_ANY);
 			if (r == 0 && is_inside(c, &a->address))
 				r = put_address(ip6(c), SET_OWN, &a->address);
 			if (r < 0)
@@ -348,6 +377,7 @@ static int add_status_container(struct context *c, struct status_network *networ
 				const struct presence *p)
 {
 	struct status_container *s = vec_add(&network->containers);
+	const struct link *uplink;
 
 	if (!s)
 		return -ENOMEM;
@@ -356,6 +386,9 @@ static int add_status_container(struct context *c, struct status_network *networ
 	s->address = p->address;
 	if (!s->id || !s->name)
 		return -ENOMEM;
+	uplink = answers_on(c->config, c->links, p);
+	if (uplink)
+		snprintf(s->answered, sizeof(s->answered), "%s", uplink->name);
 	for (size_t i = 0; i < p->n_mappings; i++) {
 		struct status_port *port = vec_add(&s->ports);
 
@@ -419,7 +452,8 @@ static int plan_uplinks(struct context *c)
 			r = add_uplink(c->plan, l);
 	vec_foreach (u, &c->config->uplinks)
 		if (r == 0 && !links_find_name(c->links, u->text))
-			r = problems_add(&c->plan->problems, PROBLEM_UPLINK_MISSING, PROBLEM_WARNING,
+			r = problems_add(&c->plan->problems, PROBLEM_UPLINK_MISSING,
+					 PROBLEM_WARNING,
 					 "correct [Uplink] Interface=, or bring the interface up",
 					 "interface %s does not exist", u->text);
 	if (r == 0 && c->config->uplinks.n == 0 && c->plan->uplinks.n == 0)
@@ -443,12 +477,13 @@ static int report_closed_ports(struct context *c, const struct presence *p)
 		return 0;
 	if (n > 1)
 		snprintf(more, sizeof(more), " (and %zu more)", n - 1);
-	return problems_add(&c->plan->problems, PROBLEM_UNPUBLISHED_CLOSED, PROBLEM_NOTICE,
-			    "publish the port (-p), or label the network ipv6nat.firewall=open",
-			    "container %s on network %s: port %u/%s%s is exposed but not published, "
-			    "and closed from outside",
-			    p->container->name, p->net->facts->name, first->container_port,
-			    inet_protocol_name(first->protocol), more);
+	return problems_add(
+		&c->plan->problems, PROBLEM_UNPUBLISHED_CLOSED, PROBLEM_NOTICE,
+		"publish the port (-p), or label the network ipv6nat.firewall=open",
+		"container %s on network %s: port %u/%s%s is exposed but not published, "
+		"and closed from outside",
+		p->container->name, p->net->facts->name, first->container_port,
+		inet_protocol_name(first->protocol), more);
 }
 
 /* Says before anybody has to find out: what could be reached directly is closed now. */
@@ -483,9 +518,11 @@ static int plan_firewall(struct context *c)
 	for (size_t i = 0; i < c->presences.n && r == 0; i++) {
 		const struct presence *p = &c->presences.items[i];
 
-		if (p->net->mode == NET_MODE_PROXY || p->net->mode == NET_MODE_ROUTED)
+		if (net_publishes(p->net) && (p->net->mode != NET_MODE_NAT || p->net->open))
 			r = put_address(ip6(c), SET_LIVE, &p->address);
 	}
+	if (r == 0)
+		r = plan_solicitations(c);
 	return r ? r : plan_host_addresses(c);
 }
 
@@ -497,6 +534,8 @@ static int build(struct context *c)
 	if (r == 0)
 		r = publish_collect(c->snapshot, &c->nets, &c->plan->problems, &c->presences,
 				    &c->mappings);
+	if (r == 0)
+		r = answers_plan(c->config, c->links, &c->presences, c->plan);
 	if (r == 0)
 		r = plan_firewall(c);
 	if (r == 0)
@@ -533,6 +572,7 @@ int plan_build(const struct config *config, const struct snapshot *snapshot,
 void plan_done(struct plan *plan)
 {
 	ruleset_done(&plan->ruleset);
+	ndp_plan_done(&plan->ndp);
 	status_networks_done(&plan->networks);
 	status_uplinks_done(&plan->uplinks);
 	problems_done(&plan->problems);

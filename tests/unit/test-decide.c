@@ -25,7 +25,7 @@ struct auto_case {
 	const char *gateway_mode;
 	bool internal, docker_rules;
 	const char *expected;
-	size_t n_unrouted;
+	size_t n_unrouted, n_overlaps;
 };
 
 /* Property: mode auto decides in the documented order, and says why. */
@@ -33,27 +33,29 @@ static void test_auto(void **state)
 {
 	static const struct auto_case cases[] = {
 		{ "fd00:6::/64", NULL, false, false, "nat: fd00:6::/64 is a private prefix (ULA)",
-		  0 },
-		{ "fc00:6::/64", NULL, false, false, "nat: ", 0 },
+		  0, 0 },
+		{ "fc00:6::/64", NULL, false, false, "nat: ", 0, 0 },
 		{ "2001:db8:1:0:d0::/80", NULL, false, false,
-		  "proxy: 2001:db8:1:0:d0::/80 lies inside 2001:db8:1::/64, on-link on eth0", 0 },
-		{ "2001:db8:1::/64", NULL, false, false, "proxy: ", 0 },  /* equal is inside */
-		{ "2001:db8:1::/48", NULL, false, false, "routed: ", 1 }, /* around it is not */
-		{ "2001:db8:2::/64", NULL, false, false,
-		  "routed: 2001:db8:2::/64 is neither private nor on-link here", 1 },
-		{ "2001:db8:1:0:d0::/80", "isolated", true, true, "off: gateway_mode_ipv6=isolated",
+		  "proxy: 2001:db8:1:0:d0::/80 lies inside 2001:db8:1::/64, on-link on eth0", 0,
 		  0 },
-		{ "2001:db8:1:0:d0::/80", NULL, true, true, "internal: ", 0 },
-		{ "fd00:6::/64", NULL, false, true, "native: Docker's own IPv6 rules for br-", 0 },
-		{ "2001:db8:1:0:d0::/80", "routed", false, true, "native: ", 0 },
+		{ "2001:db8:1::/64", NULL, false, false, "proxy: ", 0, 1 },  /* equal is inside */
+		{ "2001:db8:1::/48", NULL, false, false, "routed: ", 1, 1 }, /* around it is not */
+		{ "2001:db8:2::/64", NULL, false, false,
+		  "routed: 2001:db8:2::/64 is neither private nor on-link here", 1, 0 },
+		{ "2001:db8:1:0:d0::/80", "isolated", true, true, "off: gateway_mode_ipv6=isolated",
+		  0, 0 },
+		{ "2001:db8:1:0:d0::/80", NULL, true, true, "internal: ", 0, 0 },
+		{ "fd00:6::/64", NULL, false, true, "native: Docker's own IPv6 rules for br-", 0,
+		  0 },
+		{ "2001:db8:1:0:d0::/80", "routed", false, true, "native: ", 0, 0 },
 		{ "2001:db8:1:0:d0::/80", "routed", false, false,
-		  "proxy: gateway_mode_ipv6=routed, 2001:db8:1:0:d0::/80 lies inside ", 0 },
+		  "proxy: gateway_mode_ipv6=routed, 2001:db8:1:0:d0::/80 lies inside ", 0, 0 },
 		{ "fd00:6::/64", "routed", false, false,
-		  "routed: gateway_mode_ipv6=routed, fd00:6::/64 is not on-link here", 1 },
-		{ "fd00:6::/64", "nat", false, false, "nat: ", 0 },
-		{ "fd00:6::/64", "nat-unprotected", false, false, "nat: ", 0 },
-		{ "fd00::/23", NULL, false, false, "off: a subnet wider than /24", 0 },
-		{ "fd00::/24", NULL, false, false, "nat: ", 0 },
+		  "routed: gateway_mode_ipv6=routed, fd00:6::/64 is not on-link here", 1, 0 },
+		{ "fd00:6::/64", "nat", false, false, "nat: ", 0, 0 },
+		{ "fd00:6::/64", "nat-unprotected", false, false, "nat: ", 0, 0 },
+		{ "fd00::/23", NULL, false, false, "off: a subnet wider than /24", 0, 0 },
+		{ "fd00::/24", NULL, false, false, "nat: ", 0, 0 },
 	};
 
 	(void)state;
@@ -70,7 +72,9 @@ static void test_auto(void **state)
 			world_docker_rules(&w, world_bridge(&w, NET));
 		expect_mode(&w, c->expected);
 		assert_int_equal(world_problems(&w, PROBLEM_UNROUTED_PREFIX), c->n_unrouted);
-		assert_int_equal(w.plan.problems.n, c->n_unrouted);
+		assert_int_equal(world_problems(&w, PROBLEM_SUBNET_OVERLAP), c->n_overlaps);
+		assert_int_equal(world_count(&w, "overlapping"), c->n_overlaps);
+		assert_int_equal(w.plan.problems.n, c->n_unrouted + c->n_overlaps);
 		world_done(&w);
 	}
 }
