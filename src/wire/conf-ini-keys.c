@@ -378,13 +378,13 @@ static const struct conf_key uplink_keys[] = {
 };
 
 static const struct conf_key ndp_keys[] = {
-	{ "Answer", parse_bool, NULL, FIELD(config, ndp_answer), "yes or no", ANY },
+	{ "Answer", parse_bool, NULL, FIELD(config, ndp_answer), "yes or no", NULL },
 	{ "Source", parse_ndp_source, reset_ndp_source, WHOLE(config),
-	  "target, link-local or " AN_ADDRESS, ANY },
+	  "target, link-local or " AN_ADDRESS, NULL },
 	{ "Override", parse_config_ndp_override, NULL, FIELD(config, ndp_override),
-	  "never, multicast or always", ANY },
-	{ "Announce", parse_bool, NULL, FIELD(config, ndp_announce), "yes or no", ANY },
-	{ "RatePerSec", parse_rate, NULL, FIELD(config, ndp_rate_per_s), "a number above 0", ANY },
+	  "never, multicast or always", NULL },
+	{ "Announce", parse_bool, NULL, FIELD(config, ndp_announce), "yes or no", NULL },
+	{ "RatePerSec", parse_rate, NULL, FIELD(config, ndp_rate_per_s), "a number above 0", NULL },
 	{ 0 },
 };
 
@@ -400,7 +400,7 @@ static const struct conf_key firewall_keys[] = {
 
 static const struct conf_key proxy_keys[] = {
 	{ "Prefix", parse_proxy_prefixes, reset_proxy_prefixes, WHOLE(config_proxy), A_PREFIX,
-	  ANY },
+	  NULL },
 	{ 0 },
 };
 

@@ -113,17 +113,19 @@ static void test_warnings(void **state)
 	parse_ok("[Daemon]\nBackend=nftables\nOnStop=keep\nLogLevel=info\n[Docker]\nHost=\n"
 		 "CertPath=\nResyncSec=300\n[Uplink]\nInterface=auto\n[Firewall]\n"
 		 "Unpublished=drop\nForeignForward=report\nForwarding=ensure\n[Network x]\n"
-		 "Mode=nat\nSnat=2001:db8::1\nFirewall=open\nUplink=e\nTrusted=w\n",
+		 "Mode=nat\nSnat=2001:db8::1\nFirewall=open\nUplink=e\nTrusted=w\n[NDP]\n"
+		 "Answer=yes\nSource=target\nOverride=never\nAnnounce=yes\nRatePerSec=1\n"
+		 "[Proxy e]\nPrefix=2001:db8::/64\n",
 		 &c);
 	assert_int_equal(c.warnings.n, 0);
-	parse_ok("[Daemon]\nBackend=ip6tables\n[Firewall]\nForeignForward=jump\n[NDP]\n"
-		 "Answer=yes\n[Network x]\nPrefix=uplink\n[Metrics]\nListen=127.0.0.1:1\n",
+	parse_ok("[Daemon]\nBackend=ip6tables\n[Firewall]\nForeignForward=jump\n[Pool p]\n"
+		 "Ports=all\n[Network x]\nPrefix=uplink\n[Metrics]\nListen=127.0.0.1:1\n",
 		 &c);
 	assert_int_equal(c.warnings.n, 5);
 	assert_string_equal(c.warnings.items[0].text,
 			    "f.conf:2: Backend=ip6tables is without effect yet");
 	assert_string_equal(c.warnings.items[2].text,
-			    "f.conf:6: Answer= in [NDP] has no effect yet");
+			    "f.conf:6: Ports= in [Pool p] has no effect yet");
 	assert_string_equal(c.warnings.items[3].text,
 			    "f.conf:8: Prefix= in [Network x] has no effect yet");
 	config_done(&c);
