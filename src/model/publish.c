@@ -207,7 +207,8 @@ static bool is_in(const struct port_bindings *v, const struct port_binding *b,
 	     q < v->items + v->n && q->protocol == b->protocol &&
 	     q->container_port == b->container_port;
 	     q++)
-		if (q->host_ip_kind == kind && (q->host_port == 0 || q->host_port == b->host_port) &&
+		if (q->host_ip_kind == kind &&
+		    (q->host_port == 0 || q->host_port == b->host_port) &&
 		    (kind != HOST_IP_V6 || inet_equal(&q->host_ip, &b->host_ip)))
 			return true;
 	return false;
@@ -415,9 +416,9 @@ static int lose(struct context *ctx, struct mapping *loser, const struct mapping
 	return problems_add(ctx->problems, PROBLEM_PORT_CONFLICT, PROBLEM_WARNING,
 			    "publish one of them on another port or host address",
 			    "container %s: [%s]:%u/%s already leads to container %s",
-			    loser->container->name,
-			    inet_format(&loser->port.host_address, address), loser->port.host_port,
-			    inet_protocol_name(loser->port.protocol), winner->container->name);
+			    loser->container->name, inet_format(&loser->port.host_address, address),
+			    loser->port.host_port, inet_protocol_name(loser->port.protocol),
+			    winner->container->name);
 }
 
 struct claims {

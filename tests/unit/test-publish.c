@@ -215,6 +215,15 @@ static void test_host_ip(void **state)
 		  { "0.0.0.0:80->80/tcp", "[::]:80->80/tcp" },
 		  false,
 		  "ula [::]:80->80/tcp active" },
+		{ 20,
+		  10,
+		  24,
+		  "::",
+		  "2001:db8:1::16",
+		  { ":80->80/tcp" },
+		  { "[::]:80->80/tcp" },
+		  false,
+		  "ula [2001:db8:1::16]:80->80/tcp active" },
 		/* What the kernel cannot translate is listed. */
 		{ 20,
 		  10,
@@ -440,6 +449,8 @@ static void test_gateway_order(void **state)
 		{ 27, { { "a", NULL, 1, 0, 0 }, { "b", "fd00:b::2", 1, 0, 0 } }, "" },
 		{ 28, { { "a", NULL, 1, 0, 0 }, { "b", "fd00:b::2", 1, 1, 0 } }, "b" },
 		{ 28, { { "a", NULL, 1, 0, 9 }, { "b", "fd00:b::2", 1, 1, 0 } }, "b" },
+		{ 27, { { "a", NULL, 1, 0, 0 }, { "b", "fd00:b::2", 0, 1, 0 } }, "" },
+		{ 28, { { "a", NULL, 1, 0, 0 }, { "b", "fd00:b::2", 0, 1, 0 } }, "b" },
 		/* Without any gateway there is no port. */
 		{ 28, { { "a", "fd00:a::2", 0, 0, 0 } }, "" },
 		{ 20, { { "a", "fd00:a::2", 0, 0, 0 } }, "" },
@@ -687,8 +698,8 @@ static void test_same_start(void **state)
 	world_container(&w, "two", "ula", "fd00:6::3")->started_us =
 		world_find(&w, "one")->started_us;
 	world_bound(&w, "two", "[::]:8080->80/tcp");
-	world_bound(&w, "one", "[::]:8080->80/tcp");
-	expect_ports(&w, "one", "ula [::]:8080->80/tcp active"); /* the lower ID */
+	world_bound(&w, "one", "[::]:8080->81/tcp");
+	expect_ports(&w, "one", "ula [::]:8080->81/tcp active"); /* the lower ID */
 	assert_string_equal(world_ports(&w, "two"), "ula [::]:8080->80/tcp conflict");
 	world_done(&w);
 }

@@ -328,13 +328,13 @@ static void test_overlapping_subnets(void **state)
 	(void)state;
 	world_init(&w, 28, 5, 2);
 	(void)world_uplink(&w, "eth0", NULL, NULL);
+	(void)world_network(&w, "closed", "fd00:6::/64"); /* internal: nothing leaves it anyway */
+	world_find_network(&w, "closed")->internal = true;
 	(void)world_network(&w, "first", "fd00:6::/64");
 	(void)world_network(&w, "same", "fd00:6::/64");
 	(void)world_network(&w, "around", "fd00:6::/48");
 	(void)world_network(&w, "inside", "fd00:6:0:0:1::/80");
 	(void)world_network(&w, "beside", "fd00:6:0:1::/64");
-	(void)world_network(&w, "closed", "fd00:6::/64"); /* internal: nothing leaves it anyway */
-	world_find_network(&w, "closed")->internal = true;
 	world_option(&w, "first", WORLD_BRIDGE "name", "br0");
 	world_option(&w, "beside", WORLD_BRIDGE "name", "br1");
 	(void)world_plan(&w);
