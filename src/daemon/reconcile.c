@@ -34,6 +34,20 @@ static void describe_change(const struct ruleset_change *change, char *ret, size
 	}
 }
 
+/* A retry meets the same refusal again. */
+static void drop_repetition(struct problems *p)
+{
+	struct problem *last = &p->items[p->n - 1];
+
+	for (struct problem *q = p->items; q < last; q++)
+		if (problems_equal(q, last)) {
+			free(last->message);
+			free(last->cure);
+			p->n--;
+			return;
+		}
+}
+
 static int remember_refusal(struct manager *m, const struct ruleset_change *change,
 			    const struct fw_refusal *refusal)
 {
@@ -49,6 +63,7 @@ static int remember_refusal(struct manager *m, const struct ruleset_change *chan
 			 "the kernel refused %s: %s%s%s", what, strerror(refusal->error),
 			 refusal->message[0] ? ": " : "", refusal->message) < 0)
 		return -ENOMEM;
+	drop_repetition(&m->refused);
 	if (!excludable || m->refusals.n >= REFUSALS_MAX)
 		return -refusal->error;
 
