@@ -84,3 +84,8 @@ void show_summary(const struct ctl_options *o, const struct api_status *s);
 int show_networks(const struct ctl_options *o, const struct api_status *s);
 int show_ports(const struct ctl_options *o, const struct api_status *s);
 int show_containers(const struct ctl_options *o, const struct api_status *s);
+
+/* show-ndp.c */
+
+void show_ndp_summary(const struct api_status *s);
+int show_addresses(const struct ctl_options *o, const struct api_status *s);

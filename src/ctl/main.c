@@ -17,7 +17,7 @@ static void print_help(void)
 	     "  status             the whole picture, what is wrong first\n"
 	     "  networks           networks with their mode, and why\n"
 	     "  ports              published ports and their connections\n"
-	     "  addresses          what is answered on the uplinks (not yet)\n"
+	     "  addresses          what is answered on the uplinks\n"
 	     "  plan               the ruleset as applied, in nft syntax\n"
 	     "  check              diagnosis of this host (not yet)\n"
 	     "  monitor            follow changes as they happen (not yet)\n"

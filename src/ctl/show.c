@@ -153,6 +153,7 @@ void show_summary(const struct ctl_options *o, const struct api_status *s)
 	       s->backend.elements, s->backend.commits, s->backend.repairs, up);
 	print_problems(o, s);
 	print_uplinks(o, s);
+	show_ndp_summary(s);
 }
 
 /* "A, B"; NULL if there is none, or no memory. */

@@ -101,6 +101,11 @@ static int run_ports(const struct ctl_options *o)
 	return run_table(o, show_ports);
 }
 
+static int run_addresses(const struct ctl_options *o)
+{
+	return run_table(o, show_addresses);
+}
+
 static int run_plan(const struct ctl_options *o)
 {
 	_cleanup_(reply_donep) struct client_reply reply = { 0 };
@@ -144,11 +149,11 @@ static int run_later(const struct ctl_options *o)
 }
 
 static const struct verb verbs[] = {
-	{ "status", run_status, true, false },  { "networks", run_networks, true, true },
-	{ "ports", run_ports, true, true },     { "plan", run_plan, false, false },
-	{ "sync", run_sync, true, false },      { "reload", run_reload, true, false },
-	{ "addresses", run_later, true, true }, { "check", run_later, true, false },
-	{ "monitor", run_later, true, false },  { "import-ndppd", run_later, false, false },
+	{ "status", run_status, true, false }, { "networks", run_networks, true, true },
+	{ "ports", run_ports, true, true },    { "addresses", run_addresses, true, true },
+	{ "plan", run_plan, false, false },    { "check", run_later, true, false },
+	{ "monitor", run_later, true, false }, { "sync", run_sync, true, false },
+	{ "reload", run_reload, true, false }, { "import-ndppd", run_later, false, false },
 };
 
 const struct verb *verbs_find(const char *name)

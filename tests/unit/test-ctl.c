@@ -239,19 +239,26 @@ static void test_help(void **state)
 	assert_true(lines <= 24);
 }
 
-#define DOCUMENT(problems)                                                                     \
-	"{\"version\":\"9\",\"state\":\"ok\",\"uptime_s\":100.5,"                              \
-	"\"docker\":{\"host\":\"unix:///d\",\"connected\":true,\"version\":\"20.10.24\","      \
-	"\"api\":\"1.41\",\"events\":1,\"last_sync\":null},"                                   \
-	"\"backend\":{\"name\":\"nftables\",\"commits\":3,\"repairs\":0,\"elements\":12},"     \
-	"\"uplinks\":[{\"interface\":\"eth0\",\"up\":true,\"mac\":null,"                       \
-	"\"prefixes\":[\"2001:db8:1::/64\"],\"addresses\":[]}],"                               \
-	"\"networks\":[{\"id\":\"01\",\"name\":\"evil\\u001b[31m\\\\x\",\"bridge\":\"br-01\"," \
-	"\"subnets\":[\"fd00:6::/64\"],\"mode\":\"nat\",\"reason\":\"ULA\",\"uplink\":null,"   \
-	"\"snat\":null,\"prefix\":null,\"containers\":[{\"id\":\"ab\",\"name\":\"web\","       \
-	"\"address\":\"fd00:6::2\",\"public\":null,\"ports\":[{\"protocol\":\"tcp\","          \
-	"\"host_address\":\"::\",\"host_port\":8080,\"container_port\":80,\"connections\":5,"  \
-	"\"state\":\"active\"}]}]}],\"ndp\":[],\"problems\":[" problems "]}"
+#define DOCUMENT(problems)                                                                      \
+	"{\"version\":\"9\",\"state\":\"ok\",\"uptime_s\":100.5,"                               \
+	"\"docker\":{\"host\":\"unix:///d\",\"connected\":true,\"version\":\"20.10.24\","       \
+	"\"api\":\"1.41\",\"events\":1,\"last_sync\":null},"                                    \
+	"\"backend\":{\"name\":\"nftables\",\"commits\":3,\"repairs\":0,\"elements\":12},"      \
+	"\"uplinks\":[{\"interface\":\"eth0\",\"up\":true,\"mac\":null,"                        \
+	"\"prefixes\":[\"2001:db8:1::/64\"],\"addresses\":[]}],"                                \
+	"\"networks\":[{\"id\":\"01\",\"name\":\"evil\\u001b[31m\\\\x\",\"bridge\":\"br-01\","  \
+	"\"subnets\":[\"fd00:6::/64\"],\"mode\":\"nat\",\"reason\":\"ULA\",\"uplink\":null,"    \
+	"\"snat\":null,\"prefix\":null,\"containers\":[{\"id\":\"ab\",\"name\":\"web\","        \
+	"\"address\":\"fd00:6::2\",\"public\":null,\"answered\":\"eth0\","                      \
+	"\"ports\":[{\"protocol\":\"tcp\","                                                     \
+	"\"host_address\":\"::\",\"host_port\":8080,\"container_port\":80,\"connections\":5,"   \
+	"\"state\":\"active\"}]},{\"id\":\"cd\",\"name\":\"silent\",\"address\":\"fd00:6::3\"," \
+	"\"public\":null,\"answered\":null,\"ports\":[]}]}],"                                   \
+	"\"ndp\":[{\"interface\":\"eth0\",\"targets\":1,\"solicitations\":10,"                  \
+	"\"advertisements\":9,\"dropped\":{\"checksum\":1,\"new\\u001b\":2},\"lost\":4,"        \
+	"\"rules\":[\"2001:db8:1:0:d0::/80\"]},{\"interface\":\"eth1\",\"targets\":3,"          \
+	"\"solicitations\":0,\"advertisements\":1,\"dropped\":{}}],"                            \
+	"\"problems\":[" problems "]}"
 #define PROBLEM(severity, message) \
 	"{\"code\":\"c\",\"severity\":\"" severity "\",\"message\":\"" message "\",\"cure\":\"z\"}"
 
@@ -267,6 +274,9 @@ static void test_status(void **state)
 	assert_says(w->out, "Uplinks: eth0 2001:db8:1::/64");
 	assert_says(w->out, "evil\\x1b[31m\\x");
 	assert_says(w->out, " 8080->80/tcp");
+	assert_says(w->out, "\neth0: 1 address and 1 static rule answered, 10 solicitations, "
+			    "9 advertisements, 3 dropped (checksum 1, new\\x1b 2), 4 lost\n");
+	assert_says(w->out, "\neth1: 3 addresses answered, 0 solicitations, 1 advertisement\n");
 	assert_null(strchr(w->out, '\x1b'));
 
 	w->status = DOCUMENT(PROBLEM("notice", "n"));
@@ -320,6 +330,28 @@ static void test_tables(void **state)
 	assert_string_equal(w->out, "");
 }
 
+/* addresses: what is answered, and nothing else. */
+static void test_addresses(void **state)
+{
+	struct world *w = *state;
+
+	start_daemon(w);
+	w->status = DOCUMENT("");
+	assert_int_equal(ctl(w, "addresses"), 0);
+	assert_says(w->out, "ADDRESS");
+	assert_says(w->out, "KIND");
+	assert_null(strstr(w->out, "silent"));
+	assert_int_equal(ctl(w, "addresses", "--no-legend", "-o", "KIND,ADDRESS"), 0);
+	assert_says(w->out, "container fd00:6::2\n");
+	assert_says(w->out, "2001:db8:1:0:d0::/80\n");
+	assert_int_equal(ctl(w, "addresses", "--json"), 0);
+	assert_says(w->out, "\"interface\": \"eth0\"");
+	assert_says(w->out, "\"container\": null");
+	assert_says(w->out, "\"kind\": \"rule\"");
+	assert_int_equal(ctl(w, "addresses", "-o", "MAC"), 2);
+	assert_says(w->err, "ADDRESS,INTERFACE,CONTAINER,NETWORK,KIND,ID");
+}
+
 /* sync and reload say what went wrong, and the exit code does, too. */
 static void test_post(void **state)
 {
@@ -347,6 +379,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_help, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tables, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_post, setup, teardown),
 	};
 	const char *slash = strrchr(argv[0], '/');
