@@ -110,6 +110,7 @@ struct network {
 	char *name;
 	char *driver;
 	bool ipv6;
+	bool ipv6_only; /* EnableIPv4=false, engines >= 28 */
 	bool internal;
 	bool config_only;
 	bool ingress;

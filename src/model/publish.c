@@ -98,7 +98,7 @@ static int add_endpoint(struct context *ctx, const struct container *c, const st
 		return 0;
 	}
 	/* Starting: the gateways are not told yet, but what the network is tells enough. */
-	candidate->has_gateway4 = !candidate->internal;
+	candidate->has_gateway4 = !candidate->internal && !(n && n->ipv6_only);
 	candidate->has_gateway6 = n && n->ipv6 && !n->internal;
 	m = n ? find_member(n, c->id) : NULL;
 	if (m)

@@ -123,10 +123,12 @@ static int decode_members(const json_t *members, struct network *n, const char *
 
 static int decode_flags(const json_t *object, struct network *n, const char **ret_why)
 {
+	bool ipv4;
 	const struct {
 		const char *key;
 		bool *flag;
 	} flags[] = {
+		{ "EnableIPv4", &ipv4 },
 		{ "EnableIPv6", &n->ipv6 },
 		{ "Internal", &n->internal },
 		{ "ConfigOnly", &n->config_only },
@@ -139,6 +141,8 @@ static int decode_flags(const json_t *object, struct network *n, const char **re
 		if (r < 0)
 			return r;
 	}
+	/* Engines before 28 do not say: there is no such network. */
+	n->ipv6_only = docker_json_get(object, "EnableIPv4") && !ipv4;
 	return 0;
 }
 

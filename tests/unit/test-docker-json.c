@@ -190,6 +190,30 @@ static void test_network_modes(void **state)
 	}
 }
 
+/* Property: only an engine that says so has a network without IPv4. */
+static void test_ipv6_only(void **state)
+{
+	static const struct {
+		const char *text;
+		bool expected;
+	} cases[] = {
+		{ "{\"Id\":\"" ID64 "\",\"EnableIPv4\":false}", true },
+		{ "{\"Id\":\"" ID64 "\",\"EnableIPv4\":true}", false },
+		{ "{\"Id\":\"" ID64 "\",\"EnableIPv4\":null}", false },
+		{ "{\"Id\":\"" ID64 "\"}", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct network n = {};
+
+		assert_int_equal(
+			docker_json_network(cases[i].text, strlen(cases[i].text), &n, &why), 0);
+		assert_int_equal(n.ipv6_only, cases[i].expected);
+		network_done(&n);
+	}
+}
+
 /* Property: networks, their subnets, options and members; engine 29 counts free addresses beyond
  * 63 bits and leaves out what is empty. */
 static void test_networks(void **state)
@@ -583,6 +607,7 @@ int main(void)
 		cmocka_unit_test(test_lists_agree_with_inspects),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_network_modes),
+		cmocka_unit_test(test_ipv6_only),
 		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_version_and_info),
 		cmocka_unit_test(test_events),

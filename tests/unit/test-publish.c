@@ -627,6 +627,23 @@ static void test_assumption_waits_for_gateway(void **state)
 	world_done(&w);
 }
 
+/* Property: a network without IPv4 comes after one with both families, before the start as after. */
+static void test_assumption_ipv6_only(void **state)
+{
+	struct world w;
+
+	(void)state;
+	basic_world(&w, 28, 5, 2);
+	world_network(&w, "aaa", "fd00:a::/64")->ipv6_only = true;
+	(void)world_starting(&w, "web", "aaa", "fd00:a::2");
+	world_requested(&w, "web", ":8080->80/tcp");
+	expect_ports(&w, "web", "aaa [::]:8080->80/tcp assumed");
+	(void)world_join(&w, "web", "ula", NULL);
+	world_member(&w, "ula", "web", "fd00:6::2");
+	expect_ports(&w, "web", "ula [::]:8080->80/tcp assumed");
+	world_done(&w);
+}
+
 /* Property: a container that never ran names its networks only: by name, by ID, or "default". */
 static void test_networks_by_name(void **state)
 {
@@ -799,6 +816,7 @@ int main(void)
 		cmocka_unit_test(test_assumptions),
 		cmocka_unit_test(test_unknown_default_binding),
 		cmocka_unit_test(test_assumption_waits_for_gateway),
+		cmocka_unit_test(test_assumption_ipv6_only),
 		cmocka_unit_test(test_networks_by_name),
 		cmocka_unit_test(test_older_start),
 		cmocka_unit_test(test_same_start),
