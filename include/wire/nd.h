@@ -8,15 +8,16 @@
 
 #define ND_FRAME_MAX 1514
 #define ND_ADVERTISEMENT_SIZE (14 + 40 + 24 + 8)
+#define ND_PROBE_SIZE (14 + 40 + 24 + 8)
 
 struct nd_solicitation {
-	struct in6_addr source;      /* zero: DAD */
+	struct in6_addr source; /* zero: DAD */
 	struct in6_addr destination;
 	struct in6_addr target;
 	uint8_t reply_mac[6]; /* SLLA option, else the Ethernet source */
 	uint8_t ethernet_source[6];
 	bool multicast; /* sent to a multicast destination */
-	uint64_t nonce; /* RFC 7527, 0: none */
+	uint64_t nonce; /* RFC 7527, 48 bits; 0: none, or longer than ours */
 };
 
 /* NDP_DROP_NONE: *ret is filled in; else it is untouched. */
@@ -32,12 +33,14 @@ struct nd_advertisement {
 void nd_encode_advertisement(const struct nd_advertisement *a,
 			     uint8_t ret[static ND_ADVERTISEMENT_SIZE]);
 
-/* A solicitation of our own: a probe for an address (RFC 4862 5.4.2, with a nonce). Returns its
- * size, which is at most ND_FRAME_MAX. */
-size_t nd_encode_probe(const uint8_t mac[static 6], const struct in6_addr *target, uint64_t nonce,
-		       uint8_t ret[static ND_FRAME_MAX]);
+/* A solicitation of our own: a probe for an address (RFC 4862 5.4.2), with a nonce of 48 bits. */
+void nd_encode_probe(const uint8_t mac[static 6], const struct in6_addr *target, uint64_t nonce,
+		     uint8_t ret[static ND_PROBE_SIZE]);
 
-/* An advertisement by somebody else for target: > 0 and his MAC; 0: not a valid advertisement. */
+/* The ICMPv6 type of a frame, valid or not; -1: it is something else. */
+int nd_type(const uint8_t *frame, size_t size);
+/* An advertisement for target: > 0 and the MAC that it names (target link-layer address option,
+ * else the Ethernet source); 0: not a valid one (RFC 4861 7.1.2). */
 int nd_parse_advertisement(const uint8_t *frame, size_t size, struct in6_addr *ret_target,
 			   uint8_t ret_mac[static 6]);
 
