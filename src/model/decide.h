@@ -20,6 +20,7 @@ struct net {
 	bool host_ports;         /* false: the engine ignores them (gateway mode routed) */
 	const char *uplink;      /* "" if there is none */
 	struct config_strings trusted;
+	bool needs_proxy; /* its containers reach ports of their own through docker-proxy */
 };
 
 struct nets {

@@ -223,7 +223,7 @@ static void layout_sets(struct builder *b)
 	publish_map(b, SET_PUBLISH_ANY, RULESET_L4PROTO, RULESET_DPORT, 0);
 	set(b, SET_PUBLISHED, RULESET_SET, RULESET_L4PROTO, RULESET_DPORT, 0);
 	set(b, SET_INSIDE, RULESET_SET, RULESET_SADDR32, 0, 0)->size = LAYOUT_INSIDE_MAX;
-	set(b, SET_PROXIED, RULESET_SET, RULESET_IIFNAME, 0, 0);
+	set(b, SET_SELF, RULESET_SET, RULESET_SADDR, RULESET_L4PROTO, RULESET_DPORT);
 	set(b, SET_SOURCE, RULESET_VERDICT_MAP, RULESET_SADDR, 0, 0)->interval = true;
 	set(b, SET_OWN, RULESET_SET, RULESET_SADDR, 0, 0);
 	set(b, SET_TO, RULESET_VERDICT_MAP, RULESET_OIFNAME, 0, 0);
@@ -248,19 +248,25 @@ static void layout_destination(struct builder *b, const char *name, enum ruleset
 	     go_to("publish_to_unknown"));
 }
 
-/* Link-local clients stay with docker-proxy: their packets cannot be forwarded. */
+/*
+ * What is not translated reaches docker-proxy. Link-local clients stay with it, as their packets
+ * cannot be forwarded. Internal networks are to reach neither: what it does for them is leaving.
+ */
 static void layout_publish_guards(struct builder *b)
 {
-	rule(b, in_prefix(RULESET_SADDR, link_local), verdict(RULESET_RETURN));
-	rule(b, in_set(SET_INSIDE, RULESET_SADDR32, 0, 0),
-	     in_set(SET_PROXIED, RULESET_IIFNAME, 0, 0), verdict(RULESET_RETURN));
+	struct ruleset_expr inside = in_set(SET_INSIDE, RULESET_SADDR32, 0, 0);
+
+	rule(b, in_prefix(RULESET_SADDR, link_local), go_to(CHAIN_UNTRANSLATED));
+	rule(b, inside, in_set(SET_INTERNAL, RULESET_IIFNAME, 0, 0), go_to(CHAIN_UNTRANSLATED));
+	rule(b, inside, in_set(SET_SELF, RULESET_SADDR, RULESET_L4PROTO, RULESET_DPORT),
+	     verdict(RULESET_RETURN));
 }
 
 static void layout_publish(struct builder *b)
 {
 	chain(b, "publish_to_unknown");
 	rule(b, in_prefix(RULESET_DADDR, loopback), verdict(RULESET_RETURN));
-	rule(b, in_prefix(RULESET_DADDR, link_local), verdict(RULESET_RETURN));
+	rule(b, in_prefix(RULESET_DADDR, link_local), go_to(CHAIN_UNTRANSLATED));
 	rule(b, go_to(CHAIN_PUBLISH_ADDRESS));
 
 	chain(b, CHAIN_PUBLISH_ADDRESS);
@@ -271,23 +277,28 @@ static void layout_publish(struct builder *b)
 	chain(b, CHAIN_PUBLISH_ANY);
 	layout_publish_guards(b);
 	rule(b, dnat(SET_PUBLISH_ANY, RULESET_L4PROTO, RULESET_DPORT, 0));
+
+	chain(b, CHAIN_UNTRANSLATED);
+	rule(b, in_set(SET_INTERNAL, RULESET_IIFNAME, 0, 0),
+	     in_set(SET_PUBLISHED, RULESET_L4PROTO, RULESET_DPORT, 0), verdict(RULESET_DROP));
 }
 
 /*
  * Isolation is decided where a packet enters a network: whatever comes from another network or
  * from outside is treated alike. Translated traffic passes first, so it passes ICC off too; a
  * source is translated only after this hook, so that the first packet of no connection passes by
- * it. Internal networks need no word here: nothing is translated from there (SET_PROXIED) or to there.
+ * it. Nothing is translated from or to internal networks; what leaves them is dropped before what
+ * others have opened is looked at.
  */
 static void layout_forward(struct builder *b)
 {
 	base_chain(b, "forward", false, RULESET_HOOK_FORWARD, PRIORITY_FILTER);
 	rule(b, ct_status(IPS_SRC_NAT | IPS_DST_NAT), verdict(RULESET_ACCEPT));
 	rule(b, ct_state(CT_ESTABLISHED | CT_RELATED), verdict(RULESET_ACCEPT));
+	rule(b, in_set(SET_INTERNAL, RULESET_IIFNAME, 0, 0), go_to(CHAIN_INTERNAL));
 	rule(b, in_set(SET_OVERLAPPING, RULESET_OIFNAME, 0, 0), not_in(SET_LIVE, RULESET_DADDR),
 	     verdict(RULESET_ACCEPT));
 	rule(b, vmap(SET_TO, RULESET_OIFNAME));
-	rule(b, in_set(SET_INTERNAL, RULESET_IIFNAME, 0, 0), verdict(RULESET_DROP));
 
 	for (int open = 0; open < 2; open++) {
 		chain(b, open ? CHAIN_TO_OPEN : CHAIN_TO_CLOSED);
@@ -306,7 +317,7 @@ static void layout_forward(struct builder *b)
 		rule(b, not_in(SET_LIVE, RULESET_DADDR), verdict(RULESET_DROP));
 	}
 
-	chain(b, CHAIN_TO_INTERNAL);
+	chain(b, CHAIN_INTERNAL);
 	rule(b, in_set(SET_ALLOWED, RULESET_IIFNAME, RULESET_OIFNAME, 0), verdict(RULESET_ACCEPT));
 	rule(b, verdict(RULESET_DROP));
 }
@@ -363,8 +374,9 @@ int layout_source_chain(struct ruleset_table *t, const struct layout_source *s)
 }
 
 /*
- * ICC off where frames are bridged without visiting ip6 forward (br_netfilter absent or off). With
- * br_netfilter on, translated frames are bridged too: they must pass here as they do there.
+ * ICC off where frames are bridged without visiting ip6 forward (br_netfilter absent or off), and
+ * where no translated frame is bridged. Connection tracking is not asked: in this family it needs a
+ * module of its own, which tracks everything that is bridged on this host.
  * Both ends in the set means the same bridge, as frames are forwarded within one bridge only.
  */
 int layout_bridge(struct ruleset_table *t)
@@ -374,7 +386,6 @@ int layout_bridge(struct ruleset_table *t)
 	t->present = true;
 	set(&b, SET_ISOLATED, RULESET_SET, RULESET_IIFNAME, 0, 0);
 	base_chain(&b, "forward", false, RULESET_HOOK_FORWARD, PRIORITY_BRIDGE_FILTER);
-	rule(&b, ct_status(IPS_DST_NAT), verdict(RULESET_ACCEPT));
 	rule(&b, in_set(SET_ISOLATED, RULESET_IIFNAME, 0, 0),
 	     in_set(SET_ISOLATED, RULESET_OIFNAME, 0, 0),
 	     (struct ruleset_expr){ .kind = RULESET_MATCH_ETHER_IP6 }, verdict(RULESET_DROP));

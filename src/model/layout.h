@@ -14,7 +14,7 @@
  * bitmap, and walks a list of all of them for each one that it adds. */
 #define SET_PUBLISHED "published"
 #define SET_INSIDE "inside"       /* the first 32 bits of every subnet of ours */
-#define SET_PROXIED "proxied"   /* bridges from which nothing is translated: see needs_proxy() */
+#define SET_SELF "self" /* container . protocol . host port of its own: see needs_proxy() */
 #define SET_SOURCE "source"     /* subnet -> the network's source chain */
 #define SET_TO "to"             /* bridge -> what may enter it */
 #define SET_INTERNAL "internal" /* bridges that nothing leaves */
@@ -34,9 +34,10 @@
 /* Verdict chains of SET_TO and SET_HOST_ADDRESS. */
 #define CHAIN_TO_CLOSED "to_closed"
 #define CHAIN_TO_OPEN "to_open"
-#define CHAIN_TO_INTERNAL "to_internal"
+#define CHAIN_INTERNAL "internal"
 #define CHAIN_PUBLISH_ADDRESS "publish_to_address"
 #define CHAIN_PUBLISH_ANY "publish_to_any"
+#define CHAIN_UNTRANSLATED "untranslated"
 
 /* Adds the standing part of a table. 0 or -ENOMEM. */
 int layout_ip6(struct ruleset_table *t);

@@ -109,6 +109,41 @@ const char *plan_port_element(const struct status_port *p, uint8_t key[static RU
 	return any ? SET_PUBLISH_ANY : SET_PUBLISH_ADDRESS;
 }
 
+/* Do bridged frames visit ip6 forward, too? */
+static bool has_br_netfilter(const struct context *c, const struct net *n)
+{
+	return c->links->bridge_nf_call_ip6tables == 1 || (n->link && n->link->nf_call_ip6tables);
+}
+
+/*
+ * With br_netfilter a translated frame is bridged back without leaving the bridge, and a bridge
+ * never sends a frame out of the port it came from, unless the port is in hairpin mode (as Docker
+ * sets it without docker-proxy). Where it is not, docker-proxy is there and does the work for
+ * containers that ask for ports of their own.
+ */
+static bool needs_proxy(const struct context *c, const struct net *n)
+{
+	if (!n->link || !has_br_netfilter(c, n))
+		return false;
+	vec_foreach (port, &c->links->links)
+		if (port->master == n->link->ifindex && port->hairpin)
+			return false;
+	return true;
+}
+
+static int put_self(struct context *c, const struct mapping *m)
+{
+	struct ruleset_element *e = layout_element(ip6(c), SET_SELF);
+	size_t offset = 0;
+
+	if (!e)
+		return -ENOMEM;
+	ruleset_put_address(e->key, &offset, &m->address);
+	ruleset_put_protocol(e->key, &offset, m->port.protocol);
+	ruleset_put_port(e->key, &offset, m->port.host_port);
+	return 0;
+}
+
 static int put_mapping(struct context *c, const struct mapping *m)
 {
 	uint8_t key[RULESET_KEY];
@@ -128,7 +163,7 @@ static int put_mapping(struct context *c, const struct mapping *m)
 	offset = 0;
 	ruleset_put_protocol(e->key, &offset, m->port.protocol);
 	ruleset_put_port(e->key, &offset, m->port.host_port);
-	return 0;
+	return m->net->needs_proxy ? put_self(c, m) : 0;
 }
 
 /* In modes without translation the container's own port is what is published. */
@@ -223,21 +258,6 @@ static int plan_source(struct context *c, const struct net *n)
 	return r;
 }
 
-/*
- * With br_netfilter a translated frame is bridged back without leaving the bridge, and a bridge
- * never sends a frame out of the port it came from, unless the port is in hairpin mode (as Docker
- * sets it without docker-proxy). Where it is not, docker-proxy is there and does the work.
- */
-static bool needs_proxy(const struct context *c, const struct net *n)
-{
-	if (!n->link || (c->links->bridge_nf_call_ip6tables != 1 && !n->link->nf_call_ip6tables))
-		return false;
-	vec_foreach (port, &c->links->links)
-		if (port->master == n->link->ifindex && port->hairpin)
-			return false;
-	return true;
-}
-
 static int plan_isolated_ports(struct context *c, const struct net *n)
 {
 	struct ruleset_table *t = &c->plan->ruleset.tables[RULESET_BRIDGE];
@@ -254,7 +274,7 @@ static int plan_isolated_ports(struct context *c, const struct net *n)
 static const char *entry_chain(const struct net *n)
 {
 	if (n->mode == NET_MODE_INTERNAL)
-		return CHAIN_TO_INTERNAL;
+		return CHAIN_INTERNAL;
 	return n->open ? CHAIN_TO_OPEN : CHAIN_TO_CLOSED;
 }
 
@@ -275,10 +295,8 @@ static int plan_network(struct context *c, const struct net *n)
 		r = put_allowed(ip6(c), n->bridge, n->bridge);
 	for (size_t i = 0; i < n->trusted.n && r == 0; i++)
 		r = put_allowed(ip6(c), n->trusted.items[i].text, n->bridge);
-	if (r == 0 && !n->icc)
+	if (r == 0 && !n->icc && !has_br_netfilter(c, n))
 		r = plan_isolated_ports(c, n);
-	if (r == 0 && (n->mode == NET_MODE_INTERNAL || needs_proxy(c, n)))
-		r = put_name(ip6(c), SET_PROXIED, n->bridge);
 	return r ? r : plan_source(c, n);
 }
 
@@ -504,9 +522,13 @@ static int plan_firewall(struct context *c)
 {
 	int r = layout_ip6(ip6(c));
 
-	for (size_t i = 0; i < c->nets.n && r == 0; i++)
-		if (net_is_ours(&c->nets.items[i]))
-			r = plan_network(c, &c->nets.items[i]);
+	for (size_t i = 0; i < c->nets.n && r == 0; i++) {
+		struct net *n = &c->nets.items[i];
+
+		n->needs_proxy = needs_proxy(c, n);
+		if (net_is_ours(n))
+			r = plan_network(c, n);
+	}
 	for (size_t i = 0; i < c->mappings.n && r == 0; i++) {
 		const struct mapping *m = &c->mappings.items[i];
 
