@@ -215,7 +215,6 @@ static void encode_headers(const uint8_t ethernet_source[static 6],
 {
 	struct ether_header ethernet = { .ether_type = htons(ETHERTYPE_IPV6) };
 	struct ip6_hdr ip = {
-		.ip6_vfc = 6 << 4,
 		.ip6_plen = htons(ND_ADVERTISEMENT_SIZE - AT_ICMP),
 		.ip6_nxt = IPPROTO_ICMPV6,
 		.ip6_hlim = HOP_LIMIT,
@@ -223,6 +222,7 @@ static void encode_headers(const uint8_t ethernet_source[static 6],
 		.ip6_dst = *destination,
 	};
 
+	ip.ip6_vfc = 6 << 4; /* not above: it shares a union with the others */
 	memcpy(ethernet.ether_shost, ethernet_source, ETH_ALEN);
 	memcpy(ethernet.ether_dhost, ethernet_destination, ETH_ALEN);
 	memcpy(frame, &ethernet, sizeof(ethernet));
