@@ -144,5 +144,5 @@ struct status {
 	const struct status_networks *networks;
 	const struct status_ndps *ndp; /* NULL: nothing is answered */
 	/* Shown one after the other; NULL entries are skipped. */
-	const struct problems *problems[4];
+	const struct problems *problems[5];
 };

@@ -31,15 +31,8 @@ DEFINE_CLEANUP(struct ndp *, ndp_free)
  */
 int ndp_apply(struct ndp *n, struct ndp_plan *plan);
 
-struct ndp_status {
-	char interface[IFNAMSIZ];
-	size_t targets;
-	struct ndp_counters counters;
-};
-struct ndp_statuses {
-	VEC_FIELDS(struct ndp_status);
-};
-int ndp_status(struct ndp *n, struct ndp_statuses *ret);
+/* Counters and static rules of each interface, added to *ret. 0 or -ENOMEM. */
+int ndp_status(struct ndp *n, struct status_ndps *ret);
 /* PROBLEM_ADDRESS_CONFLICT, PROBLEM_UPLINK_NOT_ETHERNET. */
 const struct problems *ndp_problems(const struct ndp *n);
 /* What is answered now, and not silenced by a conflict: a copy, for "addresses". 0 or -ENOMEM. */

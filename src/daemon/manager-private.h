@@ -5,6 +5,7 @@
 #include "io/docker.h"
 #include "io/fw.h"
 #include "io/link.h"
+#include "io/ndp.h"
 #include "model/plan.h"
 
 struct sync_waiter {
@@ -39,9 +40,11 @@ struct manager {
 	struct fw *fw;
 	struct link_monitor *link_monitor;
 	struct docker *docker;
+	struct ndp *ndp;
 
 	sd_event_source *reconcile; /* deferred, one-shot */
 	sd_event_source *retry;     /* timer: backing off */
+	sd_event_source *resync;    /* timer: what nobody announces */
 
 	struct plan plan;        /* the latest; its ruleset has moved to observed once applied */
 	bool planned;

@@ -53,9 +53,9 @@ static bool is_among(const struct problems *list, const struct problem *p)
 
 static const struct problems *problem_list(struct manager *m, unsigned i)
 {
-	/* io/docker logs its own as they happen: it is listed last and left out of the log. */
+	/* io/ndp and io/docker log their own as they happen: they are left out of the log here. */
 	const struct problems *lists[] = { &m->own, &m->refused, &m->plan.problems,
-					   docker_problems(m->docker) };
+					   ndp_problems(m->ndp), docker_problems(m->docker) };
 
 	return i < N_ELEMENTS(lists) ? lists[i] : NULL;
 }
@@ -88,7 +88,7 @@ void manager_refresh_problems(struct manager *m)
 
 static bool has_errors(struct manager *m)
 {
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 5; i++)
 		vec_foreach (p, problem_list(m, i))
 			if (p->severity == PROBLEM_ERROR)
 				return true;
@@ -151,6 +151,7 @@ static const char *state_of(struct manager *m)
 
 int manager_status_json(struct manager *m, char **ret)
 {
+	struct status_ndps ndp = {};
 	struct status s = {
 		.version = IPV6NAT_VERSION,
 		.state = state_of(m),
@@ -162,12 +163,18 @@ int manager_status_json(struct manager *m, char **ret)
 		.elements = count_elements(&m->observed),
 		.uplinks = &m->plan.uplinks,
 		.networks = &m->plan.networks,
+		.ndp = &ndp,
 	};
+	int r;
 
 	read_connections(m);
 	for (unsigned i = 0; i < N_ELEMENTS(s.problems); i++)
 		s.problems[i] = problem_list(m, i);
-	return api_json_status(&s, ret);
+	r = ndp_status(m->ndp, &ndp);
+	if (r >= 0)
+		r = api_json_status(&s, ret);
+	status_ndps_done(&ndp);
+	return r;
 }
 
 int manager_plan_text(struct manager *m, char **ret)

@@ -33,6 +33,18 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* The engine is read again by io/docker; here, the settings whose changes the kernel keeps quiet. */
+static int on_resync(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)usec;
+	if (link_read_sysctls(m->link_monitor) > 0)
+		manager_dirty(m);
+	(void)sd_event_source_set_time_relative(source, m->config.resync_s * UINT64_C(1000000));
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 void manager_dirty(struct manager *m)
 {
 	int r = sd_event_source_set_enabled(m->reconcile, SD_EVENT_ONESHOT);
@@ -64,6 +76,7 @@ static void on_change(void *userdata)
 
 static const struct docker_callbacks docker_callbacks = { .on_change = on_change };
 static const struct link_callbacks link_callbacks = { .on_change = on_change };
+static const struct ndp_callbacks ndp_callbacks = { .on_change = on_change };
 
 static int explain_fw_error(int r)
 {
@@ -105,6 +118,9 @@ static int add_sources(struct manager *m)
 		r = sd_event_source_set_enabled(m->reconcile, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_time(m->event, &m->retry, CLOCK_MONOTONIC, UINT64_MAX, 0, on_retry, m);
+	if (r >= 0)
+		r = sd_event_add_time_relative(m->event, &m->resync, CLOCK_MONOTONIC,
+					       m->config.resync_s * UINT64_C(1000000), 0, on_resync, m);
 	return r < 0 ? log_error_errno(r, "Cannot set up the event loop: %m") : 0;
 }
 
@@ -141,6 +157,9 @@ int manager_new(sd_event *event, struct config *config, const struct manager_opt
 	r = link_monitor_new(event, &link_callbacks, m, &m->link_monitor);
 	if (r < 0)
 		return log_error_errno(r, "Cannot follow the interfaces by rtnetlink: %m");
+	r = ndp_new(event, &ndp_callbacks, m, &m->ndp);
+	if (r < 0)
+		return log_error_errno(r, "Cannot set up the responder: %m");
 	r = open_docker(m);
 	if (r < 0)
 		return r;
@@ -153,10 +172,12 @@ struct manager *manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 	docker_free(m->docker);
+	ndp_free(m->ndp);
 	link_monitor_free(m->link_monitor);
 	fw_free(m->fw);
 	sd_event_source_disable_unref(m->reconcile);
 	sd_event_source_disable_unref(m->retry);
+	sd_event_source_disable_unref(m->resync);
 	plan_done(&m->plan);
 	ruleset_done(&m->observed);
 	vec_done(&m->refusals);

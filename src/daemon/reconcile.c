@@ -288,6 +288,9 @@ static int pass(struct manager *m)
 	}
 	m->repairs.pid = 0;
 	m->repairs.lost = false;
+	/* After the rules: whoever is sent here by an answer finds them in place. */
+	if (r >= 0 && !m->options.dry_run && ndp_apply(m->ndp, &plan.ndp) < 0)
+		r = log_oom();
 	adopt(m, &plan, r >= 0 && !m->options.dry_run);
 	if (r >= 0 && !m->options.dry_run && manager_apply_sysctls(m) > 0)
 		manager_dirty(m);

@@ -367,11 +367,11 @@ int ndp_apply(struct ndp *n, struct ndp_plan *plan)
 
 /* ------------------------------------------------------------------- status */
 
-int ndp_status(struct ndp *n, struct ndp_statuses *ret)
+int ndp_status(struct ndp *n, struct status_ndps *ret)
 {
 	vec_foreach (ref, &n->uplinks) {
 		struct ndp_uplink *u = ref->uplink;
-		struct ndp_status *status = vec_add(ret);
+		struct status_ndp *status = vec_add(ret);
 
 		if (!status)
 			return -ENOMEM;
@@ -379,6 +379,13 @@ int ndp_status(struct ndp *n, struct ndp_statuses *ret)
 		(void)snprintf(status->interface, sizeof(status->interface), "%s", u->wanted.name);
 		status->targets = u->wanted.targets.n;
 		status->counters = u->counters;
+		vec_foreach (rule, &u->wanted.rules) {
+			struct inet_prefix *prefix = vec_add(&status->rules);
+
+			if (!prefix)
+				return -ENOMEM;
+			*prefix = rule->prefix;
+		}
 	}
 	return 0;
 }

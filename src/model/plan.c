@@ -293,7 +293,7 @@ static int plan_network(struct context *c, const struct net *n)
 		r = plan_inside(c, &n->facts->subnets.items[i].prefix);
 	if (r == 0 && n->icc)
 		r = put_allowed(ip6(c), n->bridge, n->bridge);
-	for (size_t i = 0; i < n->trusted.n && r == 0; i++)
+	for (size_t i = 0; i < n->trusted.n && r == 0 && n->mode != NET_MODE_INTERNAL; i++)
 		r = put_allowed(ip6(c), n->trusted.items[i].text, n->bridge);
 	if (r == 0 && !n->icc && !has_br_netfilter(c, n))
 		r = plan_isolated_ports(c, n);
