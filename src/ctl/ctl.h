@@ -17,6 +17,7 @@ struct ctl_options {
 	const char *control; /* path of the socket */
 	const char *host;    /* NULL: this one */
 	const char *columns; /* -o, NULL: the usual ones */
+	const char *file;    /* of a verb that takes one */
 	bool json;
 	bool no_legend;
 	bool color;
@@ -54,8 +55,13 @@ struct verb {
 	int (*run)(const struct ctl_options *o);
 	bool takes_json;
 	bool takes_columns;
+	bool takes_file;
 };
 const struct verb *verbs_find(const char *name);
+
+/* import.c */
+
+int import_ndppd(const struct ctl_options *o);
 
 /* table.c */
 

@@ -23,7 +23,7 @@ static void print_help(void)
 	     "  monitor            follow changes as they happen (not yet)\n"
 	     "  sync               observe and reconcile now\n"
 	     "  reload             read the configuration again\n"
-	     "  import-ndppd FILE  print our configuration for an ndppd.conf (not yet)\n"
+	     "  import-ndppd FILE  print our configuration for an ndppd.conf\n"
 	     "  version | help\n"
 	     "\n"
 	     "      --control PATH      the daemon's socket (" DEFAULT_CONTROL ")\n"
@@ -120,7 +120,7 @@ static int parse_options(int argc, char **argv, struct ctl_options *o, const cha
 
 static int check_usage(const struct ctl_options *o, const struct verb *verb, int n_arguments)
 {
-	int expected = strcmp(verb->name, "import-ndppd") == 0;
+	int expected = verb->takes_file;
 
 	if (n_arguments < expected)
 		return usage_error("%s: FILE is missing", verb->name);
@@ -164,6 +164,7 @@ static int run(int argc, char **argv)
 	if (!verb)
 		return usage_error("unknown command \"%s\"", name);
 	r = check_usage(&o, verb, argc - optind - 1);
+	o.file = verb->takes_file ? argv[optind + 1] : NULL;
 	return r != CTL_OK ? r : verb->run(&o);
 }
 

@@ -149,11 +149,16 @@ static int run_later(const struct ctl_options *o)
 }
 
 static const struct verb verbs[] = {
-	{ "status", run_status, true, false }, { "networks", run_networks, true, true },
-	{ "ports", run_ports, true, true },    { "addresses", run_addresses, true, true },
-	{ "plan", run_plan, false, false },    { "check", run_later, true, false },
-	{ "monitor", run_later, true, false }, { "sync", run_sync, true, false },
-	{ "reload", run_reload, true, false }, { "import-ndppd", run_later, false, false },
+	{ .name = "status", .run = run_status, .takes_json = true },
+	{ .name = "networks", .run = run_networks, .takes_json = true, .takes_columns = true },
+	{ .name = "ports", .run = run_ports, .takes_json = true, .takes_columns = true },
+	{ .name = "addresses", .run = run_addresses, .takes_json = true, .takes_columns = true },
+	{ .name = "plan", .run = run_plan },
+	{ .name = "check", .run = run_later, .takes_json = true },
+	{ .name = "monitor", .run = run_later, .takes_json = true },
+	{ .name = "sync", .run = run_sync, .takes_json = true },
+	{ .name = "reload", .run = run_reload, .takes_json = true },
+	{ .name = "import-ndppd", .run = import_ndppd, .takes_file = true },
 };
 
 const struct verb *verbs_find(const char *name)

@@ -352,6 +352,38 @@ static void test_addresses(void **state)
 	assert_says(w->err, "ADDRESS,INTERFACE,CONTAINER,NETWORK,KIND,ID");
 }
 
+/* import-ndppd needs no daemon; what it prints is what the parser says, with the file's name. */
+static void test_import(void **state)
+{
+	static const char good[] = "proxy eth0 {\n rule 2001:db8::/120 { static }\n}\n";
+	static const char bad[] = "proxy eth0 {\n rule nonsense { static }\n}\n";
+	struct world *w = *state;
+	char path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/ndppd\x1b.conf", w->directory);
+	assert_int_equal(ctl(w, "import-ndppd", path), 1);
+	assert_says(w->err, "ndppd\\x1b.conf: No such file");
+	f = fopen(path, "we");
+	assert_non_null(f);
+	assert_int_equal(fputs(good, f) < 0 || fclose(f) != 0, 0);
+	assert_int_equal(ctl(w, "import-ndppd", path), 0);
+	assert_says(w->out, "\n[Proxy eth0]\n");
+	assert_says(w->out, "\nPrefix=2001:db8::/120\n");
+	assert_string_equal(w->err, "");
+	f = fopen(path, "we");
+	assert_non_null(f);
+	assert_int_equal(fputs(bad, f) < 0 || fclose(f) != 0, 0);
+	assert_int_equal(ctl(w, "import-ndppd", path), 1);
+	assert_says(w->err, "ndppd\\x1b.conf:2: rule nonsense: ");
+	assert_string_equal(w->out, "");
+	assert_int_equal(ctl(w, "import-ndppd", w->directory), 1);
+	assert_says(w->err, "Is a directory");
+	assert_int_equal(ctl(w, "import-ndppd", path, path), 2);
+	assert_int_equal(ctl(w, "import-ndppd", "--json", path), 2);
+	(void)unlink(path);
+}
+
 /* sync and reload say what went wrong, and the exit code does, too. */
 static void test_post(void **state)
 {
@@ -380,6 +412,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tables, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_import, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_post, setup, teardown),
 	};
 	const char *slash = strrchr(argv[0], '/');
