@@ -46,6 +46,11 @@ def reach_briefly(ns, address, port=80):
     return reach(ns, address, port, timeout=SHORT)
 
 
+def is_blocked(got):
+    """Nothing of a reach() got through. On one bridge even the neighbour is not found."""
+    return set(got.values()) <= {"timeout", "unreachable"}
+
+
 def link_local(ns, interface):
     """The interface's link-local address there."""
     return next(a["local"] for part in ns.ip_json(f"-6 addr show dev {interface} scope link")
