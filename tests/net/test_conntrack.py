@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Flows that are under way when a mapping comes, moves or goes.
+
+    client (servers on 53, 8080) --- router === host (engine, network "ula")
+
+Property: a flow that a changed mapping contradicts goes where the mapping now leads, with its next
+packet; every other flow is left alone.
+"""
+
+import pytest
+
+from lab import Stream, UdpPinger, outcome, read_line, tcp_ask, udp_ask, wait_for
+
+GATEWAY = "fd00:6::1"
+FLOW = ("::", 4242)
+
+
+@pytest.fixture(scope="module")
+def module_lab(make_lab):
+    lab = make_lab()
+    lab.serve(lab.client, "udp:53 udp:8080 tcp:8080")
+    return lab
+
+
+@pytest.fixture(scope="module")
+def module_engine(module_lab, make_engine):
+    return make_engine(module_lab)
+
+
+@pytest.fixture
+def engine(engine):
+    engine.network("ula", "fd00:6::/64")
+    return engine
+
+
+@pytest.fixture
+def host(lab):
+    return lab.host
+
+
+def run_web(engine, name="web", ports="-p 8080:80 -p 8080:80/udp"):
+    return engine.run(name, "--network ula", ports)
+
+
+def ask_flow(lab, port=8080, source=FLOW):
+    """The same flow each time: one source port; lost datagrams do not count."""
+    return udp_ask(lab.client, lab.host.v6, port, source=source, tries=4, timeout=0.5)
+
+
+def entries(host, words=""):
+    """The lines of the host's connection table with these words in them."""
+    listed = host.run("conntrack", "-L", "-f", "ipv6").stdout
+    return [line for line in listed.splitlines() if words in line]
+
+
+def test_flow_leaves_docker_proxy(lab, engine, daemon):
+    """A UDP flow that docker-proxy carries when the daemon starts moves to the container, which sees
+    the client from then on."""
+    run_web(engine)
+    wait_for(lambda: outcome(ask_flow, lab) == f"web udp:80 from {GATEWAY}")
+    daemon.start().sync()
+    wait_for(lambda: outcome(ask_flow, lab) == f"web udp:80 from {lab.client.v6}")
+
+
+def test_busy_flow_leaves_docker_proxy(lab, engine, daemon):
+    """The same for one that never pauses long enough for its entry to expire."""
+    run_web(engine)
+    wait_for(lambda: outcome(ask_flow, lab) == f"web udp:80 from {GATEWAY}")
+    with UdpPinger(lab.client, lab.host.v6, 8080, interval_ms=2, source_port=4300) as udp:
+        udp.wait_more(10)
+        daemon.start().sync()
+        ours = f"web udp:80 from {lab.client.v6}"
+        wait_for(lambda: udp.now()["answers"].get(ours, 0) > 20, 20)
+    assert set(udp.result["answers"]) == {ours, f"web udp:80 from {GATEWAY}"}
+
+
+def test_flow_that_began_before_the_container(lab, engine, daemon):
+    """A client that has sent into the void for some time is answered as soon as there is somebody."""
+    daemon.start().sync()
+    with UdpPinger(lab.client, lab.host.v6, 8080, interval_ms=2, source_port=4301) as udp:
+        wait_for(lambda: udp.now()["tried"] > 50)
+        run_web(engine)
+        wait_for(lambda: udp.now()["answers"].get(f"web udp:80 from {lab.client.v6}", 0) > 20, 20)
+
+
+def test_flow_moves_to_the_next_container(lab, engine, daemon):
+    """The port is published by another container: a flow to the old one, which still runs, follows."""
+    web = run_web(engine)
+    run_web(engine, "idle", "")
+    daemon.start().sync()
+    assert ask_flow(lab) == f"web udp:80 from {lab.client.v6}"
+    with UdpPinger(lab.client, lab.host.v6, 8080, interval_ms=2, source_port=4302) as udp:
+        udp.wait_more(10)
+        web.remove()
+        run_web(engine, "next")
+        wait_for(lambda: udp.now()["answers"].get(f"next udp:80 from {lab.client.v6}", 0) > 20, 20)
+    assert ask_flow(lab) == f"next udp:80 from {lab.client.v6}"
+
+
+def test_flow_moves_while_the_daemon_is_away(lab, engine, daemon):
+    """The same when the daemon only learns of it at its next start."""
+    web = run_web(engine)
+    daemon.start().sync()
+    assert ask_flow(lab).startswith("web ")
+    daemon.kill()
+    web.remove()
+    run_web(engine, "filler", "")
+    run_web(engine, "next")
+    daemon.start().sync()
+    assert ask_flow(lab) == f"next udp:80 from {lab.client.v6}"
+
+
+def test_entries_of_a_removed_mapping_are_gone(lab, host, engine, daemon):
+    """What led to the container is forgotten in both protocols; a mapping that stays keeps its own."""
+    web = run_web(engine, ports="-p 8080:80 -p 8080:80/udp")
+    other = run_web(engine, "other", "-p 8081:80/udp")
+    daemon.start().sync()
+    with lab.client.connect(host.v6, 8080) as sock:
+        sock.sendall(b"\n")
+        read_line(sock)
+        ask_flow(lab)
+        ask_flow(lab, 8081)
+        to_web, to_other = web.v6(), other.v6()
+        for protocol in "tcp", "udp":
+            assert [line for line in entries(host, f"src={to_web} ") if line.startswith(protocol)]
+        assert entries(host, f"src={to_other} ")
+        web.remove()
+        daemon.sync()
+        wait_for(lambda: not entries(host, f"src={to_web} "))
+    assert entries(host, f"src={to_other} ")
+
+
+# What conntrack has not seen begin is new to it in its middle, and is then translated: without any
+# conntrack rule before ours, connections through docker-proxy are sent to a container that does not
+# know them.
+@pytest.mark.parametrize("tracked", [True, pytest.param(False, marks=pytest.mark.xfail(
+    strict=True, reason="connections that conntrack has not seen begin are translated"))])
+def test_tcp_through_docker_proxy_survives(lab, host, engine, daemon, tracked):
+    """A TCP connection that docker-proxy carries stays with it; new ones do not go there."""
+    run_web(engine)
+    if tracked:
+        host.nft(input="table ip6 other { chain c { type filter hook input priority 0; "
+                       "ct state established accept; }; }")
+    try:
+        wait_for(lambda: outcome(tcp_ask, lab.client, host.v6, 8080) == f"web tcp:80 from {GATEWAY}")
+        with Stream(lab.client, host.v6, 8080) as stream:
+            stream.wait_more(5)
+            daemon.start().sync()
+            assert tcp_ask(lab.client, host.v6, 8080) == f"web tcp:80 from {lab.client.v6}"
+            stream.wait_more(20, timeout=5)
+            daemon.restart().sync()
+            stream.wait_more(20)
+        assert stream.result["n_failed"] == 0
+        assert list(stream.result["answers"]) == [f"web tcp:80 from {GATEWAY}"]
+    finally:
+        host.nft("delete table ip6 other", check=False)
+
+
+def test_unrelated_flows_are_left_alone(lab, host, engine, daemon):
+    """Not touched by a mapping of UDP port 8080 that comes and goes: the container's own flow to port
+    8080 of somebody else, the host's, another published port's, and a connection to the container."""
+    run_web(engine, "web", "-p 8081:80/udp")
+    daemon.start().sync()
+    web = wait_for(lambda: outcome(ask_flow, lab, 8081).startswith("web ") and
+                   engine.api("GET", "/containers/json")[0]["Id"])
+    address = engine.api("GET", f"/containers/{web}/json")["NetworkSettings"]["Networks"]["ula"][
+        "GlobalIPv6Address"]
+    inside = engine.run("inside", "--network ula")
+    flows = {
+        "out of a container": (inside.ns, lab.client.v6, 8080, 4500),
+        "out of the host": (host, lab.client.v6, 8080, 4501),
+        "another port": (lab.client, host.v6, 8081, 4502),
+        "straight to a container": (host, address, 80, 4503),
+    }
+
+    def identified():
+        """{flow: the identity of its entry}, which a new entry would not have"""
+        listed = host.run("conntrack", "-L", "-f", "ipv6", "-o", "id").stdout.splitlines()
+        return {name: [line.rsplit("id=", 1)[1] for line in listed if f"sport={source} dport={port}" in line]
+                for name, (_, _, port, source) in flows.items()}
+    for ns, to, port, source in flows.values():
+        udp_ask(ns, to, port, source=("::", source))
+    # positive control: this one has to go, or it would never reach the container that comes
+    outcome(udp_ask, lab.client, host.v6, 8080, source=FLOW, timeout=0.2)
+    before = identified()
+    assert all(len(ids) == 1 for ids in before.values()), before
+    other = run_web(engine, "other", "-p 8080:80/udp")
+    daemon.sync()
+    wait_for(lambda: outcome(ask_flow, lab) == f"other udp:80 from {lab.client.v6}")
+    other.remove()
+    daemon.sync()
+    wait_for(lambda: not entries(host, "dport=8080 src=fd00:6::"))
+    assert identified() == before
+
+
+def test_flow_between_containers_by_the_published_port(lab, host, engine, daemon):
+    """A container of another network that uses the published port follows the mapping, too (where
+    its datagrams are not left to docker-proxy, as they are with br_netfilter)."""
+    host.sysctl("net/bridge/bridge-nf-call-ip6tables", 0)
+    web = run_web(engine)
+    engine.network("other", "fd00:7::/64")
+    asking = engine.run("asking", "--network other")
+    daemon.start().sync()
+
+    def ask():
+        return udp_ask(asking.ns, host.v6, 8080, source=FLOW, tries=4, timeout=0.5)
+    assert ask().startswith("web ")
+    web.remove()
+    run_web(engine, "next")
+    wait_for(lambda: outcome(ask).startswith("next "))
+    host.sysctl("net/bridge/bridge-nf-call-ip6tables", 1)
