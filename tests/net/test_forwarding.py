@@ -251,7 +251,7 @@ def test_set_back_by_somebody_else(lab, host, engine, wrapped):
     daemon.wait_status(lambda s: s["state"] == "ok")
     setting = "Set net/ipv6/conf/all/forwarding to 1"
     wait_for(lambda: setting in daemon.log.read_text())
-    n = 300
+    n = 100
     for _ in range(n):
         host.sysctl(f"{CONF}/all/forwarding", 0)
         if host.sysctl(f"{CONF}/all/forwarding") == "0":
