@@ -209,6 +209,8 @@ static void test_explanations(void **state)
 	expect_text(sample_026, "{ iface br-0123456789ab }: not needed: the interface is Docker's");
 	expect_text(sample_026, "line 14, autovia yes: no counterpart");
 	expect_text(sample_026, "line 17, proxy docker0: the interface is Docker's, and no uplink");
+	expect_text(sample_026, "\nInterface=wan0\n# line 17, proxy docker0: the interface is "
+				"Docker's, and no uplink.\n\n#[Proxy wan0]\n");
 	expect_text(sample_026, "line 18, autowire no: the same here");
 	expect_text(sample_026, "line 19, promiscuous false: the same here");
 	expect_text("proxy e { rule ::/64 { static } }", "It is wide: narrow it");
