@@ -140,6 +140,32 @@ static void read_connections(struct manager *m)
 	ruleset_done(&counters);
 }
 
+static bool is_answered(const struct ndp_plan *current, const struct status_container *c)
+{
+	struct ndp_target key = { c->address };
+
+	vec_foreach (i, &current->interfaces)
+		if (strcmp(i->name, c->answered) == 0)
+			return vec_find(&i->targets, &key, ndp_target_compare);
+	return false;
+}
+
+/* What was planned and is silent all the same, e.g. because somebody else holds the address. */
+static int drop_silenced(struct manager *m)
+{
+	struct ndp_plan current = {};
+	int r = ndp_current(m->ndp, &current);
+
+	if (r < 0)
+		return r;
+	vec_foreach (n, &m->plan.networks)
+		vec_foreach (c, &n->containers)
+			if (c->answered[0] && !is_answered(&current, c))
+				c->answered[0] = '\0';
+	ndp_plan_done(&current);
+	return 0;
+}
+
 static const char *state_of(struct manager *m)
 {
 	if (!m->planned)
@@ -170,7 +196,9 @@ int manager_status_json(struct manager *m, char **ret)
 	read_connections(m);
 	for (unsigned i = 0; i < N_ELEMENTS(s.problems); i++)
 		s.problems[i] = problem_list(m, i);
-	r = ndp_status(m->ndp, &ndp);
+	r = drop_silenced(m);
+	if (r >= 0)
+		r = ndp_status(m->ndp, &ndp);
 	if (r >= 0)
 		r = api_json_status(&s, ret);
 	status_ndps_done(&ndp);
