@@ -267,7 +267,9 @@ def measure_starts(report, lab, engine, events, watch, n, n_others):
     # where the mapping stood, a refusal is the container's own: its process did not listen yet
     early = [s for s in starts if s["first"] == "refused" and s.get("stood")]
     failed = [s["first"] for s in starts if not s["right"] and s not in early]
-    report.say(f"  first questions that failed: {len(failed)} of {n} {' '.join(sorted(set(failed)))}"
+    late = sum(not s.get("stood") for s in starts)
+    report.say(f"  first questions that failed: {len(failed)} of {n} {' '.join(sorted(set(failed)))}; asked before "
+               f"the mapping stood: {late}"
                f"{f'; {len(early)} refused by containers not listening yet' if early else ''}")
     median, p99 = statistics.median(after_start), percentile(after_start, 99)
     report.row(f"`start` event -> rule in the kernel, {n_others} other containers",

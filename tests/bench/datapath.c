@@ -28,20 +28,23 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CLIENT_PORT = 20000, WARM_UP = 500 };
+enum {
+	CLIENT_PORT = 20000,
+	WARM_UP = 500
+};
 
 struct options {
-	const char *sender;		/* path of a network namespace */
+	const char *sender; /* path of a network namespace */
 	const char *router;
 	const char *receiver;
-	struct in6_addr dest;		/* published address, or with -o the prefix of destinations */
-	struct in6_addr source;		/* prefix of sources, or with -o the sender's address */
-	struct in6_addr expect;		/* with -o: the source the receiver must see */
+	struct in6_addr dest;   /* published address, or with -o the prefix of destinations */
+	struct in6_addr source; /* prefix of sources, or with -o the sender's address */
+	struct in6_addr expect; /* with -o: the source the receiver must see */
 	bool outbound;
 	bool tcp;
-	unsigned port;			/* first published port */
+	unsigned port; /* first published port */
 	unsigned n_ports;
-	unsigned target_port;		/* the receiver listens here */
+	unsigned target_port; /* the receiver listens here */
 	unsigned n_flows;
 };
 
@@ -94,7 +97,7 @@ static uint64_t now(clockid_t clock)
 	struct timespec ts;
 
 	clock_gettime(clock, &ts);
-	return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 static uint32_t random32(void)
@@ -104,7 +107,7 @@ static uint32_t random32(void)
 	state ^= state << 13;
 	state ^= state >> 7;
 	state ^= state << 17;
-	return (uint32_t) (state >> 16);
+	return (uint32_t)(state >> 16);
 }
 
 /* The low half of the address counts on from the time of the start: never the same again. */
@@ -122,10 +125,10 @@ static struct in6_addr next_address(const struct in6_addr *prefix)
 
 static struct sockaddr_in6 endpoint(const struct in6_addr *addr, unsigned port)
 {
-	return (struct sockaddr_in6) {
+	return (struct sockaddr_in6){
 		.sin6_family = AF_INET6,
 		.sin6_addr = *addr,
-		.sin6_port = htons((uint16_t) port),
+		.sin6_port = htons((uint16_t)port),
 	};
 }
 
@@ -136,14 +139,14 @@ static int bound_socket(int type, unsigned port)
 	int one = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    bind(fd, (struct sockaddr *) &sin6, sizeof(sin6)) < 0)
+	    bind(fd, (struct sockaddr *)&sin6, sizeof(sin6)) < 0)
 		die("port %u", port);
 	return fd;
 }
 
 /* The addresses of one new connection. */
-static void choose(const struct options *o, struct in6_addr *ret_source, struct sockaddr_in6 *ret_dest,
-		   struct in6_addr *ret_expect)
+static void choose(const struct options *o, struct in6_addr *ret_source,
+		   struct sockaddr_in6 *ret_dest, struct in6_addr *ret_expect)
 {
 	if (o->outbound) {
 		struct in6_addr dest = next_address(&o->dest);
@@ -164,9 +167,9 @@ static void send_datagram(int fd, const struct in6_addr *source, const struct so
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 	} control = { .bytes = { 0 } };
-	struct iovec iov = { .iov_base = (void *) "x", .iov_len = 1 };
+	struct iovec iov = { .iov_base = (void *)"x", .iov_len = 1 };
 	struct msghdr msg = {
-		.msg_name = (void *) dest,
+		.msg_name = (void *)dest,
 		.msg_namelen = sizeof(*dest),
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -193,7 +196,8 @@ static bool udp_flow(const struct options *o, int sender, int receiver)
 
 	choose(o, &source, &dest, &expect);
 	send_datagram(sender, &source, &dest);
-	return recvfrom(receiver, &byte, 1, MSG_DONTWAIT, (struct sockaddr *) &from, &from_len) == 1 &&
+	return recvfrom(receiver, &byte, 1, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len) ==
+		       1 &&
 	       memcmp(&from.sin6_addr, &expect, sizeof(expect)) == 0;
 }
 
@@ -221,10 +225,10 @@ static bool tcp_flow(const struct options *o, int listener)
 	choose(o, &source, &dest, &expect);
 	local = endpoint(&source, CLIENT_PORT);
 	fd = tcp_socket();
-	if (bind(fd, (struct sockaddr *) &local, sizeof(local)) < 0)
+	if (bind(fd, (struct sockaddr *)&local, sizeof(local)) < 0)
 		die("bind");
-	if (connect(fd, (struct sockaddr *) &dest, sizeof(dest)) == 0) {
-		peer = accept4(listener, (struct sockaddr *) &from, &from_len, SOCK_CLOEXEC);
+	if (connect(fd, (struct sockaddr *)&dest, sizeof(dest)) == 0) {
+		peer = accept4(listener, (struct sockaddr *)&from, &from_len, SOCK_CLOEXEC);
 		ok = peer >= 0 && memcmp(&from.sin6_addr, &expect, sizeof(expect)) == 0;
 		close(fd);
 		if (peer >= 0)
@@ -257,23 +261,50 @@ static void parse(int argc, char **argv, struct options *o)
 
 	while ((opt = getopt(argc, argv, "S:R:T:d:s:e:otp:k:l:n:")) != -1)
 		switch (opt) {
-		case 'S': o->sender = optarg; break;
-		case 'R': o->router = optarg; break;
-		case 'T': o->receiver = optarg; break;
-		case 'd': parse_address(optarg, &o->dest); break;
-		case 's': parse_address(optarg, &o->source); break;
-		case 'e': parse_address(optarg, &o->expect); break;
-		case 'o': o->outbound = true; break;
-		case 't': o->tcp = true; break;
-		case 'p': o->port = (unsigned) atoi(optarg); break;
-		case 'k': o->n_ports = (unsigned) atoi(optarg); break;
-		case 'l': o->target_port = (unsigned) atoi(optarg); break;
-		case 'n': o->n_flows = (unsigned) atoi(optarg); break;
-		default: exit(1);
+		case 'S':
+			o->sender = optarg;
+			break;
+		case 'R':
+			o->router = optarg;
+			break;
+		case 'T':
+			o->receiver = optarg;
+			break;
+		case 'd':
+			parse_address(optarg, &o->dest);
+			break;
+		case 's':
+			parse_address(optarg, &o->source);
+			break;
+		case 'e':
+			parse_address(optarg, &o->expect);
+			break;
+		case 'o':
+			o->outbound = true;
+			break;
+		case 't':
+			o->tcp = true;
+			break;
+		case 'p':
+			o->port = (unsigned)atoi(optarg);
+			break;
+		case 'k':
+			o->n_ports = (unsigned)atoi(optarg);
+			break;
+		case 'l':
+			o->target_port = (unsigned)atoi(optarg);
+			break;
+		case 'n':
+			o->n_flows = (unsigned)atoi(optarg);
+			break;
+		default:
+			exit(1);
 		}
 	if (!o->sender || !o->router || !o->receiver || !o->n_ports || !o->n_flows) {
-		fprintf(stderr, "usage: %s -S NS -R NS -T NS -s SOURCE -d DEST [-e EXPECT] [-o] [-t] "
-			"-p PORT -k PORTS -l TARGET-PORT -n FLOWS\n", argv[0]);
+		fprintf(stderr,
+			"usage: %s -S NS -R NS -T NS -s SOURCE -d DEST [-e EXPECT] [-o] [-t] "
+			"-p PORT -k PORTS -l TARGET-PORT -n FLOWS\n",
+			argv[0]);
 		exit(1);
 	}
 }
@@ -300,6 +331,6 @@ int main(int argc, char **argv)
 	run(&o, sender, receiver, o.n_flows);
 	cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	wall = now(CLOCK_MONOTONIC) - wall;
-	printf("%.1f %.1f %u\n", (double) cpu / o.n_flows, (double) wall / o.n_flows, o.n_flows);
+	printf("%.1f %.1f %u\n", (double)cpu / o.n_flows, (double)wall / o.n_flows, o.n_flows);
 	return 0;
 }

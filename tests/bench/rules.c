@@ -373,12 +373,12 @@ static void make_rule(unsigned i, int kind, const char *words[RULE_WORDS])
 	for (size_t w = 0; w < RULE_WORDS; w++) {
 		const char *word = shapes[kind][w];
 
-		words[w] = !word			   ? NULL :
-			   strcmp(word, "HOST") == 0	   ? host :
-			   strcmp(word, "TARGET") == 0	   ? target :
-			   strcmp(word, "ADDRESS") == 0 ? address_text :
-			   strcmp(word, "PORT") == 0	   ? port :
-							     word;
+		words[w] = !word                          ? NULL
+			   : strcmp(word, "HOST") == 0    ? host
+			   : strcmp(word, "TARGET") == 0  ? target
+			   : strcmp(word, "ADDRESS") == 0 ? address_text
+			   : strcmp(word, "PORT") == 0    ? port
+							  : word;
 	}
 }
 

@@ -42,7 +42,7 @@ static const struct nlattr *find(const struct nlattr *nest, uint16_t type)
 {
 	struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest)
+	mnl_attr_for_each_nested (a, nest)
 		if (mnl_attr_get_type(a) == type)
 			return a;
 	return NULL;
@@ -68,7 +68,7 @@ static void note_elements(struct commit *c, const struct nlmsghdr *h, bool added
 	struct nlattr *a, *element;
 	bool ours = false, ports = false;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each (a, h, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(a) == NFTA_SET_ELEM_LIST_TABLE)
 			ours = strcmp(mnl_attr_get_str(a), "ipv6nat") == 0;
 		else if (mnl_attr_get_type(a) == NFTA_SET_ELEM_LIST_SET)
@@ -77,7 +77,7 @@ static void note_elements(struct commit *c, const struct nlmsghdr *h, bool added
 			elements = a;
 	}
 	if (ours && ports && elements)
-		mnl_attr_for_each_nested(element, elements)
+		mnl_attr_for_each_nested (element, elements)
 			note_element(c, element, added);
 }
 
@@ -86,7 +86,7 @@ static void print_commit(const struct commit *c, const struct nlmsghdr *h, int64
 	const char *process = "?";
 	struct nlattr *a;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	mnl_attr_for_each (a, h, sizeof(struct nfgenmsg))
 		if (mnl_attr_get_type(a) == NFTA_GEN_PROC_NAME)
 			process = mnl_attr_get_str(a);
 	(void)printf("%lld %s %u %u", (long long)time, process, c->added, c->deleted);
