@@ -245,14 +245,8 @@ RULESETS = {
     "ours": variant(),
     "control": variant(),               # the same again: its distance to "ours" is the noise
     "no-counter": variant((r"\t\tcounter\n", "")),
-    "no-guards": variant((r".* saddr fe80::/10 return.*\n", ""), (r".* iifname @proxied return.*\n", "")),
+    "no-guards": variant((r"(?s)(chain publish_to_(?:any|address) \{\n).*?(\t\tdnat )", r"\1\2")),
     "no-prefilter": variant((r"(th|meta l4proto \. th) dport @published fib", "fib")),
-    "prefilter-bitmap": variant((r"meta l4proto \. th dport @published fib", "th dport @published fib"),
-                                (r"(set published {\n.*type )inet_proto \. inet_service", r"\1inet_service"),
-                                (r"(?m)^(\t+)(?:udp|tcp) \. (\d+)(,?)$(?![^@]*(map|set) publish)", r"\1\2\3")),
-    "prefilter-concat": variant((r"th dport @published fib", "meta l4proto . th dport @published fib"),
-                                (r"(set published {\n.*type )inet_service", r"\1inet_proto . inet_service"),
-                                (r"(?m)^(\t+)(\d+)(,?)$", r"\1udp . \2\3")),
     "post-interval": variant((r"@nh,64,32 @inside ip6 saddr vmap @source", "ip6 saddr vmap @source")),
     "post-gate": variant((r"@nh,64,32 @inside ip6 saddr vmap @source", "@nh,64,32 vmap @gate"),
                          (r"\tset inside {", "\tmap gate {\n\t\ttypeof @nh,64,32 : verdict\n\t\tsize 1024\n\t\telements = "
@@ -285,7 +279,7 @@ MATRIX = (
     ("a2", "", HOST, PORT, "a1", "fd00:a::1"),                                  # same bridge: masqueraded
     ("a2", "", LATE, PORT, "a1", "fd00:a::1"),
     ("b1", "", HOST, PORT, "a1", B1),                                           # other bridge: source preserved
-    ("i1", "", HOST, PORT, "router", I1),                                       # @proxied
+    ("i1", "", HOST, PORT, "", ""),                                               # internal: neither this way
     ("a1", "", "2001:db8:c::5", PORT, "client", HOST),                          # remote, same port number: masquerade
     ("b1", "", "2001:db8:c::5", PORT, "client", EXACT),                         # fixed source
     ("i1", "", "2001:db8:c::5", PORT, "", ""),
