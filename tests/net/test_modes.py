@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import outcome, tcp_ask, udp_ask, wait_for
+from lab import outcome, peer_of, tcp_ask, udp_ask, wait_for
 from reach import NOTHING, answers, echo, reach, reach_briefly
 
 BRIDGE = "com.docker.network.bridge."
@@ -31,7 +31,8 @@ NETWORKS = {
     "routed": ("2001:db8:2::", 64, "", "routed", "neither private nor on-link"),
     "proxy": ("2001:db8:1:0:d0::", 80, "", "proxy", "inside 2001:db8:1::/64, on-link on eth0"),
     "nat": ("fd00:1::", 64, "", "nat", "private prefix"),
-    "ularouted": ("fd00:2::", 64, f"-o {BRIDGE}gateway_mode_ipv6=routed", "routed", "gateway_mode_ipv6=routed"),
+    "ularouted": ("fd00:2::", 64, f"-o {BRIDGE}gateway_mode_ipv6=routed", "routed",
+                  "gateway_mode_ipv6=routed"),
     "labelled": ("2001:db8:3::", 64, "--label ipv6nat.mode=nat", "nat", "label ipv6nat.mode=nat"),
     "optioned": ("2001:db8:4::", 64, "-o ipv6nat.mode=nat", "nat", "option ipv6nat.mode=nat"),
     "both": ("fd00:3::", 64, "-o ipv6nat.mode=off --label ipv6nat.mode=routed", "routed", "label"),
@@ -81,8 +82,6 @@ def world(make_world, module_lab, module_engine):
     for name, container in containers.items():
         container.address = container.v6()
         assert echo(container.ns, NETWORKS[name][0] + "1") == "answered"
-        wait_for(lambda n=name: outcome(tcp_ask, module_lab.client, module_lab.host.v6,
-                                        port(n)).startswith(f"{n} "))
     return SimpleNamespace(daemon=daemon, containers=containers)
 
 
@@ -121,7 +120,11 @@ def test_outbound(lab, world, name):
 
 @pytest.mark.engine_any
 @pytest.mark.parametrize("name", SOURCE)
-def test_host_port_is_translated(lab, world, name):
+def test_host_port_is_translated(lab, world, name, engine_version):
+    if name == "ularouted" and engine_version != "20.10":
+        # Docker's own meaning, where the engine knows the option
+        assert outcome(tcp_ask, lab.client, lab.host.v6, port(name)) == "refused"
+        return
     for ask, protocol in (tcp_ask, "tcp"), (udp_ask, "udp"):
         assert ask(lab.client, lab.host.v6, port(name)) == f"{name} {protocol}:80 from {lab.client.v6}"
 
@@ -175,7 +178,9 @@ def test_untouched(lab, world, name):
     container = world.containers[name]
     assert reach(lab.client, container.address, 81) == answers(name, lab.client.v6, 81)
     assert reach(container.ns, lab.client.v6) == answers("client", container.address)
-    assert tcp_ask(lab.client, lab.host.v6, port(name)) == f"{name} tcp:80 from {NETWORKS[name][0]}1"
+    # docker-proxy, which may be slower than we are
+    assert wait_for(lambda: outcome(tcp_ask, lab.client, lab.host.v6, port(name)).startswith(f"{name} "))
+    assert peer_of(tcp_ask(lab.client, lab.host.v6, port(name))) == NETWORKS[name][0] + "1"
     ruleset = lab.host.nft("list table ip6 ipv6nat")
     network = world.daemon.find_network(name)
     assert network["bridge"] not in ruleset and container.address not in ruleset

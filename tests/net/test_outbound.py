@@ -50,7 +50,8 @@ def module_lab(make_lab):
         lab.host.ip(f"addr add {address}/64 dev eth0 nodad preferred_lft 0")
     # nobody answers for addresses of a pool here, and the world has to know what is not translated
     lab.router.ip(f"neigh replace {POOLED} lladdr {lab.host.mac} dev lan")
-    lab.router.ip(f"route add {subnet('untouched')}/64 via {lab.host.v6}")
+    for name in "untouched", "label":
+        lab.router.ip(f"route add {subnet(name)}/64 via {lab.host.v6}")
     lab.serve(lab.client)
     return lab
 
@@ -97,6 +98,14 @@ def test_icmp_errors_come_back(lab, world):
 # The host's own connections to its containers, and the answers to them, are nobody's to translate.
 def test_host_to_container_is_untouched(lab, world):
     assert reach(lab.host, subnet("label", "2")) == answers("label", subnet("label", "1"))
+
+
+# Nor are those to elsewhere, where a service of the host is bound to a bridge's address.
+def test_host_with_the_bridges_address_is_untouched(lab, world):
+    bridge = subnet("label", "1")
+    for ask in tcp_ask, udp_ask:
+        assert peer_of(ask(lab.host, lab.client.v6, 80, source=(bridge, 0))) == bridge
+        assert peer_of(ask(world.containers["label"].ns, lab.client.v6, 80)) == SECOND
 
 
 def test_status_says_which_address_and_why_not(lab, world):
