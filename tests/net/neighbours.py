@@ -2,6 +2,7 @@
 """Neighbour discovery as frames: solicitations, good and bad, and what comes back on the wire."""
 
 import ipaddress
+import re
 import select
 import socket
 import struct
@@ -148,18 +149,26 @@ class Wire:
         self.advertisements(lambda a: until(a) and not found.append(a), timeout)
         return found[0]
 
-    def answers(self, frame, control):
+    def answers(self, frame, control, then=None):
         """What is answered to the frame. Silence proves itself: a good solicitation for the
-        address control follows, and when that is answered, the frame has been seen, too."""
+        address control follows, and when that is answered, the frame has been seen, too. Where the
+        control is not the daemon's but the kernel's to answer, "then" asks the daemon for something
+        (daemon.status), as what has come before is dealt with before."""
         frames = [frame] if isinstance(frame, bytes) else frame
-        self.drain()
+        self.pending()
         self.send(*frames, solicitation(control, CONTROL, CONTROL_MAC))
-        return [a for a in self.advertisements(lambda a: a.to == CONTROL)
-                if a.solicited or "O" not in a.flags and a.to == ALL_NODES]
+        seen = self.advertisements(lambda a: a.to == CONTROL)
+        if then:
+            then()
+            seen += self.pending()
+        return [a for a in seen if a.solicited or "O" not in a.flags and a.to == ALL_NODES]
 
-    def drain(self):
+    def pending(self):
+        """The advertisements that have come in and were not read yet."""
+        frames = []
         while select.select([self._sock], [], [], 0)[0]:
-            self._sock.recv(2048)
+            frames.append(self._sock.recv(2048))
+        return [a for a in map(parse_advertisement, frames) if a]
 
     def close(self):
         self._sock.close()
@@ -196,6 +205,12 @@ def neighbour_entry(ns, address, interface):
     for entry in ns.ip_json(f"-6 neigh show {address} dev {interface}"):
         return entry.get("lladdr"), entry["state"][0]
     return None, None
+
+
+def solicited_by(capture, address):
+    """Who has asked for the address, in a Capture: his source; "::" is DAD, and our own probes."""
+    found = (re.search(rf"\) (\S+) > \S+: .*who has {address}\b(?!:)", line) for line in capture.lines())
+    return [match[1] for match in found if match]
 
 
 def find_ndp(status, interface="eth0"):
