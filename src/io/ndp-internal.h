@@ -42,10 +42,17 @@ struct ndp_target_state {
 	uint8_t mac[6];      /* NDP_SILENT: of the other holder */
 };
 
-/* What the kernel drops for us. -1: that part of the filter is not in use. */
+/* What the kernel drops for us. */
+struct ndp_filter_entries {
+	VEC_FIELDS(struct ndp_filter_entry);
+};
 struct ndp_filter {
-	int targets_fd; /* a map: address -> enum ndp_verdict */
-	int counts_fd;  /* a map: enum ndp_verdict -> solicitations dropped */
+	int targets_fd; /* a map of what is answered; -1: none, everything comes to us */
+	int counts_fd;  /* a map of what was dropped; -1: none yet */
+	size_t n_max;   /* as many fit into the map */
+	struct ndp_filter_entries entries; /* in the map; sorted */
+	uint64_t counted[_NDP_DROP_MAX];   /* have been added to the counters */
+	bool refused;
 };
 
 struct ndp_uplink {
@@ -154,5 +161,8 @@ void ndp_schedule_arm(struct ndp *n);
 int ndp_schedule_on_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
 /* ndp-filter.c */
-int ndp_filter_attach(struct ndp_filter *f, int fd, bool exact);
+int ndp_filter_open(struct ndp_filter *f, int fd);
+void ndp_filter_follow(struct ndp_filter *f, int fd, const struct ndp_interface *wanted);
+/* Adds what the kernel has dropped since the last time. */
+void ndp_filter_count(struct ndp_filter *f, struct ndp_counters *c);
 void ndp_filter_done(struct ndp_filter *f);

@@ -32,7 +32,7 @@ struct ndp_uplink *ndp_uplink_new(struct ndp *n)
 	u->ndp = n;
 	u->fd = -1;
 	u->groups_fd = -1;
-	u->filter = (struct ndp_filter){ -1, -1 };
+	u->filter = (struct ndp_filter){ .targets_fd = -1, .counts_fd = -1 };
 	u->reopen_us = NDP_NEVER;
 	return u;
 }
@@ -223,7 +223,7 @@ static int open_socket(struct ndp_uplink *u)
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	r = ndp_filter_attach(&u->filter, fd, u->wanted.rules.n == 0);
+	r = ndp_filter_open(&u->filter, fd);
 	if (r >= 0)
 		r = set_options(fd);
 	if (r >= 0)
@@ -319,6 +319,7 @@ void ndp_uplink_follow(struct ndp_uplink *u)
 {
 	if (!ndp_uplink_is_open(u))
 		return;
+	ndp_filter_follow(&u->filter, u->fd, &u->wanted);
 	follow_groups(u);
 }
 
@@ -330,4 +331,5 @@ void ndp_uplink_read_counters(struct ndp_uplink *u)
 	/* Reading sets the kernel's counter to zero. */
 	if (getsockopt(u->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &length) == 0)
 		u->counters.lost += stats.tp_drops;
+	ndp_filter_count(&u->filter, &u->counters);
 }
