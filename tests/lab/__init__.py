@@ -5,12 +5,13 @@
 
 Root only, Debian's python3, standard library (scapy for reading captures). Lab, Engine and Daemon
 are in files of their names; netns.py asks from inside a namespace, probe.py has continuous probers,
-captures and router advertisements, relay.py an engine's socket that misbehaves.
+captures and router advertisements, relay.py an engine's socket that misbehaves, ndppd.py what we are compared with.
 """
 
 from .daemon import Daemon
 from .engine import ApiError, Container, Engine
 from .lab import Lab, Unavailable, why_not_here
+from .ndppd import Ndppd
 from .netns import (AskError, Closed, Netns, Refused, Reset, Timeout, Unreachable, outcome, peer_of,
                     read_line, tcp_ask, udp_ask, wait_for)
 from .probe import Capture, Prober, Stream, UdpPinger, send_ra

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Unpacks Docker Engines from Debian's archive beside the system: nothing is installed, nothing is
-# started.
+# started. ndppd, which some tests compare with, comes the same way.
 #
-#	engines.sh [VERSION]...		20.10, 26.1, 28.5; without arguments all of them
+#	engines.sh [VERSION]...		20.10, 26.1, 28.5, ndppd; without arguments all engines
 #	engines.sh --mirror		print the archive and exit
 #
 # Prints one directory per version, which belongs first in PATH: dockerd needs the docker-proxy of
@@ -17,8 +17,8 @@ set -euo pipefail
 cache=${IPV6NAT_LAB:-/var/cache/ipv6nat-lab}/engines
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=forky)
-declare -A packages=([20.10]="docker.io containerd runc" [26.1]=docker.io [28.5]=docker.io)
+declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=forky [ndppd]=bookworm)
+declare -A packages=([20.10]="docker.io containerd runc" [26.1]=docker.io [28.5]=docker.io [ndppd]=ndppd)
 
 unavailable() {
 	printf 'engines.sh: %s\n' "$*" >&2
@@ -46,6 +46,10 @@ lab_apt() {
 		-o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=2 "$@"
 }
 
+program() {
+	[ "$1" = ndppd ] && printf ndppd || printf dockerd
+}
+
 fetch() {
 	local version=$1 dir=$cache/$1 work from file
 	local -a wanted
@@ -67,11 +71,11 @@ fetch() {
 	for file in "$work"/debs/*.deb; do
 		dpkg-deb -x "$file" "$work/tree"
 	done
-	find "$work/tree/usr/bin" "$work/tree/usr/sbin" -type f -perm -100 -exec mv -t "$work/bin" {} +
-	case $("$work/bin/dockerd" --version 2>&1) in
-	*"version $version."*) ;;
-	*"shared libraries"*) unavailable "$("$work/bin/dockerd" --version 2>&1 || true)" ;;
-	*) unavailable "${suite[$version]} no longer has Docker Engine $version" ;;
+	find "$work"/tree/usr/*bin -type f -perm -100 -exec mv -t "$work/bin" {} +
+	case $("$work/bin/$(program "$version")" --version 2>&1) in
+	*"version $version."* | *"NDP Proxy Daemon"*) ;;
+	*"shared libraries"*) unavailable "a library is missing for ${packages[$version]}" ;;
+	*) unavailable "${suite[$version]} no longer has ${packages[$version]} $version" ;;
 	esac
 	rm -rf "$dir"
 	mv "$work/bin" "$dir"
@@ -93,6 +97,6 @@ flock 9
 [ $# -gt 0 ] || set -- 20.10 26.1 28.5
 for version in 20.10 "$@"; do
 	[ -n "${suite[$version]:-}" ] || { printf 'engines.sh: no recipe for engine %s\n' "$version" >&2; exit 2; }
-	[ -x "$cache/$version/dockerd" ] || fetch "$version"
+	[ -x "$cache/$version/$(program "$version")" ] || fetch "$version"
 done
 printf '%s\n' "${@/#/$cache/}"

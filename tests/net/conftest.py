@@ -29,6 +29,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "engine_any: must hold with every engine version")
     config.addinivalue_line("markers", "engine_is(version, ...): only with these engine versions")
+    config.addinivalue_line("markers", 'slow: takes minutes; left out with -m "not slow"')
 
 
 def pytest_collection_modifyitems(config, items):
