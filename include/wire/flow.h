@@ -9,6 +9,7 @@
 struct flow {
 	uint8_t protocol;
 	struct in6_addr source;
+	uint16_t source_port;
 	struct in6_addr destination; /* where the first packet went ... */
 	uint16_t destination_port;
 	struct in6_addr reply_source; /* ... and who answers: the target of a DNAT */

@@ -17,6 +17,10 @@
 #define DATAGRAMS_PER_WAKEUP 16
 #define DUMP_ATTEMPTS 3
 #define DUMP_RECEIVE_BUFFER (1U << 20)
+/* An answer of docker-proxy that was under way makes an entry after the first look, the wrong way
+ * round: for new mappings one looks again, until there was nothing to delete. */
+#define LOOKS_AGAIN 5
+#define LOOK_AGAIN_US UINT64_C(100000) /* the first time; then twice as long each time */
 
 /* A mapping that came or went. */
 struct mapping {
@@ -36,8 +40,10 @@ struct conntrack {
 	struct nlk dump;
 	struct nlk removal; /* not the dump's: its answers would mix with the entries */
 	sd_event_source *source;
+	sd_event_source *again;
 	bool running;
 	unsigned attempts;
+	unsigned looks;
 	bool warned;
 	unsigned long deleted;
 	struct mappings queued;
@@ -81,9 +87,23 @@ static bool is_contradicted(const struct conntrack *c, const struct mapping *m,
 	       (!m->any_host || vec_find(&c->locals, &f->destination, compare_addresses));
 }
 
-static bool is_stale(const struct conntrack *c, const struct flow *f)
+/*
+ * Where nothing was tracked before us, the first packet seen of a flow may be an answer of
+ * docker-proxy, which conntrack then takes for its beginning.
+ */
+static bool is_contradicted_reversed(const struct conntrack *c, const struct mapping *m,
+				     const struct flow *f)
 {
-	const struct mapping key = { .protocol = f->protocol, .port = f->destination_port };
+	return m->added && !is_exempt(f) &&
+	       (m->any_host ? vec_find(&c->locals, &f->source, compare_addresses) != NULL :
+			      inet_equal(&f->source, &m->host));
+}
+
+static bool any_mapping(const struct conntrack *c, const struct flow *f, uint16_t port,
+			bool (*contradicts)(const struct conntrack *, const struct mapping *,
+					    const struct flow *))
+{
+	const struct mapping key = { .protocol = f->protocol, .port = port };
 	const struct mapping *m = vec_find(&c->active, &key, compare_mappings);
 	const struct mapping *end = c->active.items + c->active.n;
 
@@ -92,9 +112,15 @@ static bool is_stale(const struct conntrack *c, const struct flow *f)
 	while (m > c->active.items && compare_mappings(m - 1, &key) == 0)
 		m--;
 	for (; m < end && compare_mappings(m, &key) == 0; m++)
-		if (is_contradicted(c, m, f))
+		if (contradicts(c, m, f))
 			return true;
 	return false;
+}
+
+static bool is_stale(const struct conntrack *c, const struct flow *f)
+{
+	return any_mapping(c, f, f->destination_port, is_contradicted) ||
+	       any_mapping(c, f, f->source_port, is_contradicted_reversed);
 }
 
 /* Without an ack: an entry that is gone already is as good, and it is done when this returns. */
@@ -131,6 +157,7 @@ static int start_queued(struct conntrack *c)
 	c->queued = (struct mappings){ 0 };
 	vec_sort(&c->active, compare_mappings);
 	c->attempts = 1;
+	c->looks = 0;
 	c->deleted = 0;
 	return start(c);
 }
@@ -141,6 +168,38 @@ static void warn_once(struct conntrack *c, int error)
 		log_warning_errno(
 			error, "Cannot read conntrack entries, flows keep their old targets: %m");
 	c->warned = true;
+}
+
+static int look_again_later(struct conntrack *c)
+{
+	int r = sd_event_source_set_time_relative(c->again, LOOK_AGAIN_US << c->looks++);
+
+	return r < 0 ? r : sd_event_source_set_enabled(c->again, SD_EVENT_ONESHOT);
+}
+
+static int on_again(sd_event_source *source, uint64_t time_us, void *userdata)
+{
+	struct conntrack *c = userdata;
+	int r;
+
+	(void)source;
+	(void)time_us;
+	if (c->running) /* newer changes have taken its place */
+		return 0;
+	c->attempts = 1;
+	c->deleted = 0;
+	r = start(c);
+	if (r < 0)
+		warn_once(c, r);
+	return 0;
+}
+
+static bool has_added(const struct conntrack *c)
+{
+	vec_foreach (m, &c->active)
+		if (m->added)
+			return true;
+	return false;
 }
 
 /* The dump has ended: error is 0 or -errno. */
@@ -156,7 +215,11 @@ static void finish(struct conntrack *c, int error)
 	else if (c->deleted > 0)
 		log_debug("Deleted %lu conntrack entries that contradicted changed mappings",
 			  c->deleted);
-	r = start_queued(c);
+	if (error == 0 && c->queued.n == 0 && has_added(c) && (c->deleted > 0 || c->looks == 0) &&
+	    c->looks < LOOKS_AGAIN)
+		r = look_again_later(c);
+	else
+		r = start_queued(c);
 	if (r < 0)
 		warn_once(c, r);
 }
@@ -235,6 +298,8 @@ int conntrack_new(sd_event *event, struct conntrack **ret)
 		r = sd_event_add_io(event, &c->source, c->dump.fd, EPOLLIN, on_dump, c);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(c->source, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time(event, &c->again, CLOCK_MONOTONIC, UINT64_MAX, 0, on_again, c);
 	if (r < 0) {
 		conntrack_free(c);
 		return r;
@@ -250,6 +315,7 @@ struct conntrack *conntrack_free(struct conntrack *c)
 	if (!c)
 		return NULL;
 	sd_event_source_disable_unref(c->source);
+	sd_event_source_disable_unref(c->again);
 	nlk_done(&c->dump);
 	nlk_done(&c->removal);
 	vec_done(&c->queued);

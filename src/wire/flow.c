@@ -52,6 +52,7 @@ int flow_decode(const struct nlmsghdr *h, struct flow *ret)
 	*ret = (struct flow){
 		.protocol = original.protocol,
 		.source = original.source,
+		.source_port = original.source_port,
 		.destination = original.destination,
 		.destination_port = original.destination_port,
 		.reply_source = reply.source,
