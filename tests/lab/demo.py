@@ -3,8 +3,9 @@
 """Shows ipv6natd at work: the same questions without it and with it.
 
 A client, a router and a Docker host, all of them network namespaces, a private Docker Engine
-20.10 on the host, and a container on a ULA network with a published port. Nothing of it touches the
-machine's own network or Docker; nothing stays. Exit code 1 when something that should work does not.
+20.10 on the host, a container on a ULA network with a published port, and one with an address of the
+uplink's own prefix, which nobody routes to the host. Nothing of it touches the machine's own network
+or Docker; nothing stays. Exit code 1 when something that should work does not.
 """
 
 import os
@@ -18,6 +19,8 @@ from lab import AskError, Daemon, Engine, Lab, Unavailable, outcome, peer_of, tc
 
 SUBNET = "fd00:6::/64"
 PORT = 8080
+# a part of 2001:db8:1::/64, which router and host share as a link
+ON_LINK_SUBNET = "2001:db8:1:0:d0::/80"
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
@@ -46,10 +49,14 @@ class Demo:
         self.engine.start()
         self.engine.network("ula", SUBNET)
         self.web = self.engine.run("web", f"--network ula -p {PORT}:80 -p {PORT}:80/udp")
+        self.engine.network("direct", ON_LINK_SUBNET)
+        self.shop = self.engine.run("shop", "--network direct -p 80:80 -p 80:80/udp")
         version = self.engine.api("GET", "/version")["Version"]
         say(f"  client {lab.client.v6}  ---  router  ---  host {lab.host.v6}, Docker Engine {version}")
         say(f"  docker network create --ipv6 --subnet {SUBNET} ula")
         say(f"  docker run --network ula -p {PORT}:80 -p {PORT}:80/udp web        (gets {self.web.v6()})")
+        say(f"  docker network create --ipv6 --subnet {ON_LINK_SUBNET} direct")
+        say(f"  docker run --network direct -p 80:80 -p 80:80/udp shop        (gets {self.shop.v6()})")
 
     def show(self, question, ask, ns, address, port, right, seen_by):
         """Asks, prints who was seen; true if the server saw the address that is the right one."""
@@ -68,13 +75,16 @@ class Demo:
                 }.get(address, "")
 
     def questions(self):
-        """The four results; all are true on a host where IPv6 works."""
-        lab, web = self.lab, self.web
+        """The results; all are true on a host where IPv6 works."""
+        lab, web, shop = self.lab, self.web, self.shop
         published = f"[{lab.host.v6}]:{PORT}"
         return [self.show(f"container -> client, {name}", ask, web.ns, lab.client.v6, 80, lab.host.v6,
                           "the client")
                 for name, ask in (("TCP", tcp_ask), ("UDP", udp_ask))] + \
                [self.show(f"client -> {published}, {name}", ask, lab.client, lab.host.v6, PORT,
+                          lab.client.v6, "the container")
+                for name, ask in (("TCP", tcp_ask), ("UDP", udp_ask))] + \
+               [self.show(f"client -> [{shop.v6()}]:80, {name}", ask, lab.client, shop.v6(), 80,
                           lab.client.v6, "the container")
                 for name, ask in (("TCP", tcp_ask), ("UDP", udp_ask))]
 
