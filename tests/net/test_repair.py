@@ -85,7 +85,7 @@ CHANGES = {
     "flush-chain": "flush chain ip6 ipv6nat postrouting",
     "flush-map": "flush map ip6 ipv6nat publish_any",
     "delete-chain": "flush chain ip6 ipv6nat prerouting\ndelete chain ip6 ipv6nat prerouting",
-    "delete-set": "flush chain ip6 ipv6nat forward\ndelete set ip6 ipv6nat internal",
+    "delete-set": "flush table ip6 ipv6nat\ndelete set ip6 ipv6nat open",
     "add-rule": "insert rule ip6 ipv6nat forward drop",
     "add-rule-behind": 'add rule ip6 ipv6nat to_closed accept comment "ipv6nat:0123456789abcdef"',
     "replace-rule": replace_first_rule,
