@@ -20,12 +20,23 @@ static bool has_rules(const struct snapshot *s, const struct links *links, const
 	       links_has_docker_rules(links, network_bridge(n, bridge));
 }
 
+/*
+ * Docker itself takes its rules away after the bridge when a network is removed, and writes them
+ * anew when it starts: neither is a loss.
+ */
+static bool can_be_lost(const struct snapshot *s, const struct links *links, const struct network *n)
+{
+	char bridge[16];
+
+	return s->engine.connected && links_find_name(links, network_bridge(n, bridge));
+}
+
 void native_update(struct snapshot *snapshot, const struct links *links)
 {
 	vec_foreach (n, &snapshot->networks) {
 		if (has_rules(snapshot, links, n))
 			n->docker_rules = DOCKER_RULES_PRESENT;
-		else if (n->docker_rules == DOCKER_RULES_PRESENT)
+		else if (n->docker_rules == DOCKER_RULES_PRESENT && can_be_lost(snapshot, links, n))
 			n->docker_rules = DOCKER_RULES_LOST;
 	}
 }

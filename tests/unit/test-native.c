@@ -105,6 +105,31 @@ static void test_lost(void **state)
 	world_done(&w);
 }
 
+/* Property: Docker's rules go with the bridge of a network that is removed, and away from them the
+ * engine writes them anew; neither is worth a word, and neither changes the mode. */
+static void test_not_lost(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, 28, 5, 2);
+	(void)world_uplink(&w, "eth0", NULL, NULL);
+	(void)world_network(&w, "n", "fd00:6::/64");
+	world_docker_rules(&w, world_bridge(&w, "n"));
+	(void)world_plan(&w);
+
+	vec_done(&w.links.docker_rules);
+	w.snapshot.engine.connected = false;
+	assert_int_equal(world_plan(&w)->problems.n, 0);
+	assert_int_equal(world_status(&w, "n")->mode, NET_MODE_NATIVE);
+
+	w.snapshot.engine.connected = true;
+	(void)snprintf(world_link(&w, world_bridge(&w, "n"))->name, IFNAMSIZ, "other");
+	assert_int_equal(world_plan(&w)->problems.n, 0);
+	assert_int_equal(world_status(&w, "n")->mode, NET_MODE_NATIVE);
+	world_done(&w);
+}
+
 /* Property: who wants another mode does not care about lost rules. */
 static void test_lost_but_forced(void **state)
 {
@@ -126,7 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_version_gate),    cmocka_unit_test(test_unknown_version),
 		cmocka_unit_test(test_own_bridge),      cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_lost_but_forced),
+		cmocka_unit_test(test_not_lost),       cmocka_unit_test(test_lost_but_forced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
