@@ -110,9 +110,9 @@ const char *plan_port_element(const struct status_port *p, uint8_t key[static RU
 }
 
 /* Do bridged frames visit ip6 forward, too? */
-static bool has_br_netfilter(const struct context *c, const struct net *n)
+static bool has_br_netfilter(const struct context *c, const struct link *bridge)
 {
-	return c->links->bridge_nf_call_ip6tables == 1 || (n->link && n->link->nf_call_ip6tables);
+	return c->links->bridge_nf_call_ip6tables == 1 || (bridge && bridge->nf_call_ip6tables);
 }
 
 /*
@@ -123,7 +123,7 @@ static bool has_br_netfilter(const struct context *c, const struct net *n)
  */
 static bool needs_proxy(const struct context *c, const struct net *n)
 {
-	if (!n->link || !has_br_netfilter(c, n))
+	if (!n->link || !has_br_netfilter(c, n->link))
 		return false;
 	vec_foreach (port, &c->links->links)
 		if (port->master == n->link->ifindex && port->hairpin)
@@ -295,20 +295,26 @@ static int plan_network(struct context *c, const struct net *n)
 		r = put_allowed(ip6(c), n->bridge, n->bridge);
 	for (size_t i = 0; i < n->trusted.n && r == 0 && n->mode != NET_MODE_INTERNAL; i++)
 		r = put_allowed(ip6(c), n->trusted.items[i].text, n->bridge);
-	if (r == 0 && !n->icc && !has_br_netfilter(c, n))
+	if (r == 0 && !n->icc && !has_br_netfilter(c, n->link))
 		r = plan_isolated_ports(c, n);
 	return r ? r : plan_source(c, n);
 }
 
 /*
  * The responder has answered a unicast solicitation by the time the kernel would forward it, and
- * complain to the asker that its link-local source goes no further (RFC 4443 3.1, code 2).
+ * complain to the asker that its link-local source goes no further (RFC 4443 3.1, code 2). Not so
+ * on a bridge with br_netfilter, where prerouting comes before the bridge hands the frame to anyone:
+ * dropped there, it would never be answered. The complaint does less harm.
  */
 static int plan_solicitations(struct context *c)
 {
 	int r = 0;
 
-	vec_foreach (i, &c->plan->ndp.interfaces)
+	vec_foreach (i, &c->plan->ndp.interfaces) {
+		const struct link *l = links_find(c->links, i->ifindex);
+
+		if (!l || (l->is_bridge && has_br_netfilter(c, l)))
+			continue;
 		vec_foreach (t, &i->targets) {
 			struct ruleset_element *e;
 			size_t offset = 0;
@@ -321,6 +327,7 @@ static int plan_solicitations(struct context *c)
 			ruleset_put_name(e->key, &offset, i->name);
 			ruleset_put_address(e->key, &offset, &t->address);
 		}
+	}
 	return r;
 }
 

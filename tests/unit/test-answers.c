@@ -48,6 +48,25 @@ static void test_live_container(void **state)
 	world_done(&w);
 }
 
+/* Property: on a bridge with br_netfilter the kernel's way is left alone, as it is ours, too. */
+static void test_bridge_netfilter(void **state)
+{
+	for (int i = 0; i < 3; i++) {
+		struct world w;
+
+		(void)state;
+		proxy_world(&w, "2001:db8:1:0:d0::/80", "2001:db8:1:0:d0::2");
+		w.links.bridge_nf_call_ip6tables = i == 1;
+		links_find_name(&w.links, "eth0")->is_bridge = true;
+		links_find_name(&w.links, "eth0")->nf_call_ip6tables = i == 2;
+		(void)world_plan(&w);
+		assert_true(is_answered(&w, "eth0", "2001:db8:1:0:d0::2"));
+		assert_int_equal(world_has(&w, "answered", "\"eth0\" . 2001:db8:1:0:d0::2"),
+				 i == 0);
+		world_done(&w);
+	}
+}
+
 /* Property: a stopped container is not answered, a starting one is as soon as it is a member. */
 static void test_starting_container(void **state)
 {
@@ -172,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_live_container),
+		cmocka_unit_test(test_bridge_netfilter),
 		cmocka_unit_test(test_starting_container),
 		cmocka_unit_test(test_nothing_to_answer),
 		cmocka_unit_test(test_longest_prefix),
