@@ -236,10 +236,12 @@ static int request_error(struct curl_request *r, CURLcode code)
 		return -EHOSTUNREACH;
 	case CURLE_OPERATION_TIMEDOUT:
 		return -ETIMEDOUT;
-	case CURLE_PARTIAL_FILE:
-	case CURLE_GOT_NOTHING:
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
+		/* TLS 1.3: what the server thinks of our certificate comes after the handshake. */
+		return strstr(r->error_text, "alert") ? -EKEYREJECTED : -ECONNRESET;
+	case CURLE_PARTIAL_FILE:
+	case CURLE_GOT_NOTHING:
 		return -ECONNRESET;
 	case CURLE_OUT_OF_MEMORY:
 	case CURLE_WRITE_ERROR:
