@@ -34,6 +34,7 @@ enum ruleset_field {
 	RULESET_L4PROTO, /* 1 byte, padded to 4 */
 	RULESET_DPORT,   /* 2 bytes big endian, padded to 4 */
 	RULESET_SADDR32, /* the first 4 bytes of the source: loaded and looked up fastest */
+	RULESET_ETHER_DADDR, /* 6 bytes, padded to 8; bridge family */
 	_RULESET_FIELD_MAX,
 };
 #define RULESET_FIELDS 3
@@ -95,6 +96,7 @@ enum ruleset_expr_kind {
 	RULESET_SNAT,             /* snat to prefix.address */
 	RULESET_MASQUERADE,
 	RULESET_VERDICT,          /* verdict, chain in name for jump and goto */
+	RULESET_MATCH_MULTICAST,  /* bridge family: the frame was sent to a group */
 	_RULESET_EXPR_MAX,
 };
 
@@ -169,4 +171,5 @@ uint64_t ruleset_rule_hash(enum ruleset_family family, const char *chain, const 
 void ruleset_put_address(uint8_t *key, size_t *offset, const struct in6_addr *a);
 void ruleset_put_port(uint8_t *key, size_t *offset, uint16_t port);
 void ruleset_put_protocol(uint8_t *key, size_t *offset, uint8_t protocol);
+void ruleset_put_mac(uint8_t *key, size_t *offset, const uint8_t mac[static 6]);
 void ruleset_put_name(uint8_t *key, size_t *offset, const char *name);

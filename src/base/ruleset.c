@@ -19,7 +19,7 @@ DEFINE_STRTAB(ruleset_verdict, enum ruleset_verdict, _RULESET_VERDICT_MAX, verdi
 static const size_t field_sizes[] = {
 	[RULESET_FIELD_NONE] = 0, [RULESET_IIFNAME] = 16, [RULESET_OIFNAME] = 16,
 	[RULESET_SADDR] = 16,     [RULESET_DADDR] = 16,   [RULESET_L4PROTO] = 4,
-	[RULESET_DPORT] = 4,      [RULESET_SADDR32] = 4,
+	[RULESET_DPORT] = 4,      [RULESET_SADDR32] = 4,  [RULESET_ETHER_DADDR] = 8,
 };
 static_assert(sizeof(field_sizes) / sizeof(field_sizes[0]) == _RULESET_FIELD_MAX,
 	      "every field has a size");
@@ -37,6 +37,8 @@ static size_t fields_size(const enum ruleset_field fields[static RULESET_FIELDS]
 		return 2;
 	if (fields[1] == RULESET_FIELD_NONE && fields[0] == RULESET_L4PROTO)
 		return 1;
+	if (fields[1] == RULESET_FIELD_NONE && fields[0] == RULESET_ETHER_DADDR)
+		return 6;
 	for (size_t i = 0; i < RULESET_FIELDS && fields[i] != RULESET_FIELD_NONE; i++)
 		n += ruleset_field_size(fields[i]);
 	return n;
@@ -212,7 +214,7 @@ static bool same_type(enum ruleset_field a, enum ruleset_field b)
 		[RULESET_IIFNAME] = RULESET_IIFNAME, [RULESET_OIFNAME] = RULESET_IIFNAME,
 		[RULESET_SADDR] = RULESET_DADDR,     [RULESET_DADDR] = RULESET_DADDR,
 		[RULESET_L4PROTO] = RULESET_L4PROTO, [RULESET_DPORT] = RULESET_DPORT,
-		[RULESET_SADDR32] = RULESET_SADDR32,
+		[RULESET_SADDR32] = RULESET_SADDR32, [RULESET_ETHER_DADDR] = RULESET_ETHER_DADDR,
 	};
 
 	return canonical[a] == canonical[b];
@@ -321,6 +323,11 @@ void ruleset_put_port(uint8_t *key, size_t *offset, uint16_t port)
 void ruleset_put_protocol(uint8_t *key, size_t *offset, uint8_t protocol)
 {
 	put(key, offset, RULESET_L4PROTO, &protocol, sizeof(protocol));
+}
+
+void ruleset_put_mac(uint8_t *key, size_t *offset, const uint8_t mac[static 6])
+{
+	put(key, offset, RULESET_ETHER_DADDR, mac, 6);
 }
 
 void ruleset_put_name(uint8_t *key, size_t *offset, const char *name)

@@ -306,15 +306,16 @@ static void layout_forward(struct builder *b)
 		     verdict(RULESET_ACCEPT));
 		rule(b, in_set(SET_OPEN, RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT),
 		     verdict(RULESET_ACCEPT));
-		rule(b, echo_request(), in_set(SET_LIVE, RULESET_DADDR, 0, 0),
-		     verdict(RULESET_ACCEPT));
-		if (!open) {
-			rule(b, verdict(RULESET_DROP));
+		/* Other networks reach published ports, and nothing else. */
+		rule(b, in_set(SET_BRIDGES, RULESET_IIFNAME, 0, 0), verdict(RULESET_DROP));
+		if (open) {
+			/* A scan must not make the kernel look for each address on the bridge. */
+			rule(b, not_in(SET_LIVE, RULESET_DADDR), verdict(RULESET_DROP));
 			continue;
 		}
-		rule(b, in_set(SET_BRIDGES, RULESET_IIFNAME, 0, 0), verdict(RULESET_DROP));
-		/* A scan must not make the kernel look for each address on the bridge. */
-		rule(b, not_in(SET_LIVE, RULESET_DADDR), verdict(RULESET_DROP));
+		rule(b, echo_request(), in_set(SET_LIVE, RULESET_DADDR, 0, 0),
+		     verdict(RULESET_ACCEPT));
+		rule(b, verdict(RULESET_DROP));
 	}
 
 	chain(b, CHAIN_INTERNAL);
@@ -374,21 +375,29 @@ int layout_source_chain(struct ruleset_table *t, const struct layout_source *s)
 }
 
 /*
- * ICC off where frames are bridged without visiting ip6 forward (br_netfilter absent or off), and
- * where no translated frame is bridged. Connection tracking is not asked: in this family it needs a
- * module of its own, which tracks everything that is bridged on this host.
+ * ICC off for bridged frames, with br_netfilter or without it: a container may send to the bridge
+ * itself, and what it sends to a group reaches no other container. Judged by Ethernet addresses as
+ * the frame comes in, as br_netfilter changes them afterwards to bridge what it has translated; and
+ * not by connection tracking, which in this family needs a module that tracks all bridges of the host.
  * Both ends in the set means the same bridge, as frames are forwarded within one bridge only.
  */
 int layout_bridge(struct ruleset_table *t)
 {
+	const struct ruleset_expr ip6 = { .kind = RULESET_MATCH_ETHER_IP6 };
+	const struct ruleset_expr multicast = { .kind = RULESET_MATCH_MULTICAST };
+	struct ruleset_expr unicast = multicast;
 	struct builder b = { .table = t };
 
+	unicast.invert = true;
 	t->present = true;
 	set(&b, SET_ISOLATED, RULESET_SET, RULESET_IIFNAME, 0, 0);
+	set(&b, SET_GATEWAYS, RULESET_SET, RULESET_ETHER_DADDR, 0, 0);
+	base_chain(&b, "prerouting", false, RULESET_HOOK_PREROUTING, PRIORITY_BRIDGE_FILTER);
+	rule(&b, in_set(SET_ISOLATED, RULESET_IIFNAME, 0, 0), ip6, unicast,
+	     not_in(SET_GATEWAYS, RULESET_ETHER_DADDR), verdict(RULESET_DROP));
 	base_chain(&b, "forward", false, RULESET_HOOK_FORWARD, PRIORITY_BRIDGE_FILTER);
 	rule(&b, in_set(SET_ISOLATED, RULESET_IIFNAME, 0, 0),
-	     in_set(SET_ISOLATED, RULESET_OIFNAME, 0, 0),
-	     (struct ruleset_expr){ .kind = RULESET_MATCH_ETHER_IP6 }, verdict(RULESET_DROP));
+	     in_set(SET_ISOLATED, RULESET_OIFNAME, 0, 0), ip6, multicast, verdict(RULESET_DROP));
 	return b.error;
 }
 

@@ -25,6 +25,7 @@
 #define SET_OWN "own" /* addresses of this host inside subnets of ours */
 #define SET_LIVE "live"         /* container addresses that may be pinged */
 #define SET_ANSWERED "answered" /* uplink . address: answered by us, not forwarded */
+#define SET_GATEWAYS "gateways" /* Ethernet addresses of their bridges */
 #define SET_ISOLATED "isolated_ports" /* bridge ports of containers with ICC off */
 
 /* First 32 bits of subnets; wider subnets take several, but none wider than this. */

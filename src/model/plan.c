@@ -261,12 +261,21 @@ static int plan_source(struct context *c, const struct net *n)
 static int plan_isolated_ports(struct context *c, const struct net *n)
 {
 	struct ruleset_table *t = &c->plan->ruleset.tables[RULESET_BRIDGE];
+	struct ruleset_element *e;
+	size_t offset = 0;
 	int r = 0;
 
 	if (!t->present)
 		r = layout_bridge(t);
+	/* Without the bridge's own address its containers would reach nobody at all. */
+	if (r < 0 || !n->link || !n->link->has_mac)
+		return r;
+	e = layout_element(t, SET_GATEWAYS);
+	if (!e)
+		return -ENOMEM;
+	ruleset_put_mac(e->key, &offset, n->link->mac);
 	vec_foreach (port, &c->links->links)
-		if (r == 0 && n->link && port->master == n->link->ifindex)
+		if (r == 0 && port->master == n->link->ifindex)
 			r = put_name(t, SET_ISOLATED, port->name);
 	return r;
 }
@@ -295,7 +304,7 @@ static int plan_network(struct context *c, const struct net *n)
 		r = put_allowed(ip6(c), n->bridge, n->bridge);
 	for (size_t i = 0; i < n->trusted.n && r == 0 && n->mode != NET_MODE_INTERNAL; i++)
 		r = put_allowed(ip6(c), n->trusted.items[i].text, n->bridge);
-	if (r == 0 && !n->icc && !has_br_netfilter(c, n->link))
+	if (r == 0 && !n->icc)
 		r = plan_isolated_ports(c, n);
 	return r ? r : plan_source(c, n);
 }

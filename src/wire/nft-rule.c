@@ -11,6 +11,7 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/rtnetlink.h>
 #include <netinet/icmp6.h>
@@ -105,6 +106,9 @@ static void load_field(struct builder *b, enum ruleset_field f, size_t offset)
 		break;
 	case RULESET_DPORT:
 		load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, offset);
+		break;
+	case RULESET_ETHER_DADDR:
+		load_payload(b, NFT_PAYLOAD_LL_HEADER, 0, 6, offset);
 		break;
 	case RULESET_SADDR32:
 		load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, IP6_SADDR_OFFSET, 4, offset);
@@ -240,6 +244,14 @@ static void match_ether_ip6(struct builder *b, const struct ruleset_expr *x)
 	compare(b, x->invert, &protocol, sizeof(protocol));
 }
 
+static void match_multicast(struct builder *b, const struct ruleset_expr *x)
+{
+	const uint8_t type = PACKET_MULTICAST;
+
+	load_meta(b, NFT_META_PKTTYPE, 0);
+	compare(b, x->invert, &type, sizeof(type));
+}
+
 static void immediate(struct builder *b, const struct in6_addr *a)
 {
 	struct nftnl_expr *e = add(b, "immediate");
@@ -314,6 +326,9 @@ static void encode_expr(struct builder *b, const struct ruleset_expr *x)
 		break;
 	case RULESET_MATCH_ETHER_IP6:
 		match_ether_ip6(b, x);
+		break;
+	case RULESET_MATCH_MULTICAST:
+		match_multicast(b, x);
 		break;
 	case RULESET_LOOKUP_VERDICT:
 		load_fields(b, x->fields);

@@ -60,6 +60,7 @@ static const struct {
 	[RULESET_DADDR] = { "ip6 daddr", "ipv6_addr" },
 	[RULESET_L4PROTO] = { "meta l4proto", "inet_proto" },
 	[RULESET_DPORT] = { "th dport", "inet_service" },
+	[RULESET_ETHER_DADDR] = { "ether daddr", "ether_addr" },
 	[RULESET_SADDR32] = { "@nh,64,32", "@nh,64,32" },
 };
 static_assert(N_ELEMENTS(field_names) == _RULESET_FIELD_MAX, "every field has a name");
@@ -123,6 +124,10 @@ static void put_field(FILE *f, enum ruleset_field field, const uint8_t *bytes)
 		break;
 	case RULESET_DPORT:
 		fprintf(f, "%u", (unsigned)bytes[0] << 8 | bytes[1]);
+		break;
+	case RULESET_ETHER_DADDR:
+		for (unsigned i = 0; i < 6; i++)
+			fprintf(f, "%s%02x", i ? ":" : "", bytes[i]);
 		break;
 	case RULESET_SADDR32:
 		fprintf(f, "0x%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2], bytes[3]);
@@ -308,6 +313,9 @@ static void put_expr(FILE *f, const struct ruleset_expr *e)
 		break;
 	case RULESET_MATCH_ETHER_IP6:
 		fprintf(f, "meta protocol %sip6", e->invert ? "!= " : "");
+		break;
+	case RULESET_MATCH_MULTICAST:
+		fprintf(f, "meta pkttype %smulticast", e->invert ? "!= " : "");
 		break;
 	case RULESET_LOOKUP_VERDICT:
 		put_lookup_verdict(f, e);

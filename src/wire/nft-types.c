@@ -5,11 +5,12 @@
 #include <linux/netfilter.h>
 
 static const uint8_t field_types[] = {
-	[RULESET_FIELD_NONE] = 0, [RULESET_IIFNAME] = 41, /* ifname */
-	[RULESET_OIFNAME] = 41,   [RULESET_SADDR] = 8,    /* ipv6_addr */
-	[RULESET_DADDR] = 8,      [RULESET_L4PROTO] = 12, /* inet_proto */
-	[RULESET_DPORT] = 13,                             /* inet_service */
-	[RULESET_SADDR32] = 4,                            /* integer */
+	[RULESET_FIELD_NONE] = 0,  [RULESET_IIFNAME] = 41, /* ifname */
+	[RULESET_OIFNAME] = 41,    [RULESET_SADDR] = 8,    /* ipv6_addr */
+	[RULESET_DADDR] = 8,       [RULESET_L4PROTO] = 12, /* inet_proto */
+	[RULESET_ETHER_DADDR] = 9,                         /* ether_addr */
+	[RULESET_DPORT] = 13,                              /* inet_service */
+	[RULESET_SADDR32] = 4,                             /* integer */
 };
 static_assert(sizeof(field_types) == _RULESET_FIELD_MAX, "every field has a type");
 
@@ -29,9 +30,9 @@ uint32_t nft_type_of_fields(const enum ruleset_field fields[static RULESET_FIELD
 
 static enum ruleset_field canonical_field(uint32_t type)
 {
-	static const enum ruleset_field canonical[] = { RULESET_DADDR, RULESET_IIFNAME,
-							RULESET_L4PROTO, RULESET_DPORT,
-							RULESET_SADDR32 };
+	static const enum ruleset_field canonical[] = { RULESET_DADDR,       RULESET_IIFNAME,
+							RULESET_L4PROTO,     RULESET_DPORT,
+							RULESET_ETHER_DADDR, RULESET_SADDR32 };
 
 	for (size_t i = 0; i < sizeof(canonical) / sizeof(canonical[0]); i++)
 		if (field_types[canonical[i]] == type)

@@ -252,11 +252,19 @@ static inline void sample_bridge(struct ruleset_table *t)
 {
 	t->present = true;
 	sample_name(sample_set(t, "isolated", RULESET_SET, RULESET_IIFNAME, 0, 0), "veth0");
+	ruleset_put_mac(
+		sample_element(sample_set(t, "gateways", RULESET_SET, RULESET_ETHER_DADDR, 0, 0))
+			->key,
+		&(size_t){ 0 }, (const uint8_t[6]){ 2, 0x42, 0xac, 0x11, 0, 1 });
 	sample_base_chain(t, "forward", false, RULESET_HOOK_FORWARD, -200);
 	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_SET, .name = "isolated", .fields = { RULESET_IIFNAME }),
 		    SAMPLE_EXPR(MATCH_SET, .name = "isolated", .fields = { RULESET_OIFNAME }),
 		    SAMPLE_EXPR(MATCH_ETHER_IP6), SAMPLE_VERDICT(DROP));
 	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_ETHER_IP6, .invert = true), SAMPLE_VERDICT(ACCEPT));
+	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_MULTICAST, .invert = true),
+		    SAMPLE_EXPR(MATCH_SET, .name = "gateways", .fields = { RULESET_ETHER_DADDR },
+				.invert = true),
+		    SAMPLE_VERDICT(DROP));
 	SAMPLE_RULE(t, SAMPLE_EXPR(MATCH_ETHER_IP6),
 		    SAMPLE_EXPR(MATCH_PREFIX, .fields = { RULESET_SADDR },
 				.prefix = sample_prefix("fd00:a::/64")),

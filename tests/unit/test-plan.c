@@ -94,7 +94,8 @@ static void load_snapshot(const char *engine, struct snapshot *s)
 	vec_sort(&s->networks, network_compare);
 
 	_cleanup_(freep) char *containers_text = read_answer(engine, "containers.json", &size);
-	assert_int_equal(docker_json_containers(containers_text, size, &containers, &skipped, &why), 0);
+	assert_int_equal(docker_json_containers(containers_text, size, &containers, &skipped, &why),
+			 0);
 	assert_int_equal(skipped, 0);
 	s->containers.items = containers.items;
 	s->containers.n = containers.n;
@@ -114,6 +115,9 @@ static struct link *add_link(struct links *l, const char *name, bool bridge)
 	snprintf(link->name, sizeof(link->name), "%s", name);
 	link->up = true;
 	link->is_bridge = bridge;
+	link->has_mac = true;
+	memcpy(link->mac, "\x02\x42\x00\x00\x00", 5);
+	link->mac[5] = (uint8_t)l->links.n;
 	link->accept_ra = -1;
 	link->forwarding = 1;
 	link->force_forwarding = -1;

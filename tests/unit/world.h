@@ -77,6 +77,8 @@ static inline struct link *world_link(struct world *w, const char *name)
 	l->ifindex = (int)w->links.links.n;
 	(void)snprintf(l->name, sizeof(l->name), "%s", name);
 	l->up = true;
+	l->has_mac = true;
+	memcpy(l->mac, "\x02\x42\x00\x00\x00\x01", 6);
 	l->accept_ra = l->forwarding = l->force_forwarding = -1;
 	return l;
 }
