@@ -53,8 +53,8 @@ TESTS := $(patsubst tests/unit/test-%.c,%,$(wildcard tests/unit/test-*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all help deps check check-unit check-corpus check-rules check-net check-san demo bench \
-	analyze format install clean
+.PHONY: all help deps check check-unit check-corpus check-rules check-net check-qemu check-san \
+	demo bench analyze format install clean
 .DELETE_ON_ERROR:
 
 all: $(B)/ipv6natd $(B)/ipv6natctl ## build the daemon and the inspection tool
@@ -99,7 +99,11 @@ $(addprefix $(B)/bench-,$(BENCHES)): $(B)/bench-%: $(B)/tests/bench/%.o $(TEST_O
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
--include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
+$(B)/lab-fake-engine: $(B)/tests/lab/guest/fake-engine.o $(PURE_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(DAEMON_LIBS)
+
+-include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d $(B)/tests/*/*/*.d)
 
 # ------------------------------------------------------------------- tests
 # What follows on a fresh system first installs what is missing; the second make sees it.
@@ -132,6 +136,10 @@ check-net: all ## network tests on a real Docker Engine (ENGINE=20.10, 26.1 or 2
 	$(Q)cd tests/net && IPV6NATD=$(or $(IPV6NATD),$(abspath $(B)/ipv6natd)) \
 		IPV6NATCTL=$(or $(IPV6NATCTL),$(abspath $(B)/ipv6natctl)) \
 		$(PYTEST) -q -p no:cacheprovider --engine $(or $(ENGINE),20.10) $(TESTARGS)
+
+QEMU_TESTS := $(addprefix $(B)/test-,nft-text $(filter %-kernel,$(TESTS)))
+check-qemu: all $(B)/lab-fake-engine $(QEMU_TESTS) ## kernel tests, and odd uplinks, on Debian's kernels in qemu
+	$(Q)tests/lab/qemu.sh --programs $(B) $(KERNEL)
 
 check-san: deps ## unit tests, corpora and network tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=1 all check-unit check-corpus check-net
