@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -309,7 +310,9 @@ static void test_damage(void **state)
 		"nft flush map ip6 ipv6nat source",
 		"nft add element ip6 ipv6nat bridges '{ foreign }'",
 		"nft add map ip6 ipv6nat m '{ type ipv6_addr : mark; }'",
-		"nft add element ip6 ipv6nat host '{ * : accept }'",
+		/* Before Linux 5.13 there is no such thing, and nothing to be noticed. */
+		"nft add element ip6 ipv6nat host '{ * : accept }' 2>/dev/null || "
+		"nft flush map ip6 ipv6nat source",
 	};
 	struct world *w = *state;
 	struct ruleset wanted = { 0 };
@@ -507,7 +510,18 @@ static void test_suspended_monitor(void **state)
 	ruleset_done(&wanted);
 }
 
-/* As many elements as there are ports go into one transaction, and come back. */
+static bool is_linux_5(void)
+{
+	struct utsname name;
+
+	return uname(&name) == 0 && strncmp(name.release, "5.", 2) == 0;
+}
+
+/*
+ * As many elements as there are ports go into one transaction, and come back. Linux 5.10 has no
+ * memory for somewhat more than 15,000 new counters at once, and miscounts the users of nft_counter
+ * when it says so: no counter can be made any more until the next boot.
+ */
 static void test_many_elements(void **state)
 {
 	struct world *w = *state;
@@ -516,7 +530,8 @@ static void test_many_elements(void **state)
 		measure(w, 1000);
 	for (unsigned i = 0; i < 3; i++)
 		measure(w, 10000);
-	measure(w, 65000);
+	if (!is_linux_5())
+		measure(w, 65000);
 	settle(w);
 	assert_int_equal(w->n_lost, 0);
 }

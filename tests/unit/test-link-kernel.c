@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 /* How long a change may take to arrive, and how long silence has to last to be believed. */
-#define PATIENCE_US (5 * 1000 * 1000ULL)
+#define PATIENCE_US (20 * 1000 * 1000ULL)
 #define SILENCE_US (200 * 1000ULL)
 
 static struct fixture {

@@ -1013,7 +1013,13 @@ static void ask_unknown(struct nd_frame frames[static 64], uint32_t *serial)
 		messages[i].msg_hdr.msg_iov = &iov[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
-	assert_int_equal(sendmmsg(world.wire, messages, 64, 0), 64);
+	for (unsigned sent = 0; sent < 64;) {
+		int r = sendmmsg(world.wire, messages + sent, 64 - sent, 0);
+
+		/* On a slow machine the socket is full of what was not delivered yet. */
+		assert_true(r > 0 || errno == EAGAIN);
+		sent += r > 0 ? (unsigned)r : 0;
+	}
 }
 
 static void ask_for_many(uint32_t n)
@@ -1046,15 +1052,18 @@ static void ask_for_many(uint32_t n)
  * with a rule, so that none of them ends in the kernel's filter. */
 static void test_million(void **state)
 {
+	/* In a virtual machine without KVM: a tenth of it. */
+	const uint32_t n = getenv("IPV6NAT_SLOW_MACHINE") ? 100000 : 1000000;
+
 	need_namespace();
 	add_rule("2001:db8:7::/64");
 	settle_target(ND_TARGET);
-	ask_for_many(1000000);
-	assert_true(counters().dropped[NDP_DROP_UNKNOWN] >= 1000000);
+	ask_for_many(n);
+	assert_true(counters().dropped[NDP_DROP_UNKNOWN] >= n);
 	add_target(ND_TARGET);
 	assert_int_equal(apply(), 1);
-	ask_for_many(1000000);
-	assert_true(counters().dropped[NDP_DROP_UNKNOWN] >= 2000000);
+	ask_for_many(n);
+	assert_true(counters().dropped[NDP_DROP_UNKNOWN] >= 2 * n);
 }
 
 /* What the kernel had to drop because we did not come to read it is counted. */
