@@ -9,8 +9,12 @@
 
 #include <sys/socket.h>
 
-/* Frames per system call, and per wake-up: others want to use the event loop as well. */
+/* Frames per system call. */
 #define NDP_BATCH 64
+/* Solicitations have 86 bytes, with the signatures of RFC 3971 some hundred more; what does not fit
+ * is malformed. As many as 100,000 per second bring in 20 ms. */
+#define NDP_SLOT_SIZE 1024
+#define NDP_RING_SLOTS 2048
 #define NDP_NEVER UINT64_MAX
 
 enum ndp_phase {
@@ -63,6 +67,8 @@ struct ndp_uplink {
 
 	int fd; /* -1: not open */
 	sd_event_source *io;
+	uint8_t *ring; /* received frames, shared with the kernel */
+	size_t ring_next;
 	struct ndp_filter filter;
 	int groups_fd;
 	VEC(struct in6_addr) groups; /* joined; sorted */
@@ -87,13 +93,12 @@ enum ndp_frame_kind {
 	NDP_FRAME_PROBE,
 };
 
-/* Preallocated: one for all uplinks, which take turns. */
+/* What is to be sent. One for all uplinks, which take turns. */
 struct ndp_batch {
-	struct mmsghdr received[NDP_BATCH], sent[NDP_BATCH];
-	struct iovec received_iov[NDP_BATCH], sent_iov[NDP_BATCH];
+	struct mmsghdr sent[NDP_BATCH];
+	struct iovec sent_iov[NDP_BATCH];
 	enum ndp_frame_kind kinds[NDP_BATCH];
 	size_t n;
-	uint8_t received_frames[NDP_BATCH][ND_FRAME_MAX];
 	uint8_t sent_frames[NDP_BATCH][ND_ADVERTISEMENT_SIZE];
 };
 static_assert(ND_PROBE_SIZE == ND_ADVERTISEMENT_SIZE, "frames of a batch have one size");

@@ -10,9 +10,11 @@
 #include <net/ethernet.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 
-/* Half a second of 4,000 solicitations per second, as the kernel accounts for them. */
-#define RECEIVE_BUFFER_BYTES (2 * 1024 * 1024)
+/* A multiple of any page size. */
+#define RING_BLOCK_BYTES (64U * 1024)
+#define RING_BYTES ((size_t)NDP_SLOT_SIZE * NDP_RING_SLOTS)
 /*
  * Each group is an MLD report now and then, and an entry of a list that the kernel walks for each
  * multicast frame: 1,000 of them halve its own speed at neighbour discovery.
@@ -175,16 +177,33 @@ static void follow_groups(struct ndp_uplink *u)
 
 /* ------------------------------------------------------------------- socket */
 
-static int set_options(int fd)
+static int open_ring(int fd, uint8_t **ret)
 {
-	const int yes = 1, bytes = RECEIVE_BUFFER_BYTES;
+	const struct tpacket_req request = {
+		.tp_block_size = RING_BLOCK_BYTES,
+		.tp_block_nr = RING_BYTES / RING_BLOCK_BYTES,
+		.tp_frame_size = NDP_SLOT_SIZE,
+		.tp_frame_nr = NDP_RING_SLOTS,
+	};
+	const int version = TPACKET_V2;
+	void *ring;
 
-	/* Without CAP_NET_ADMIN in the initial user namespace the limit of net.core.rmem_max holds. */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	/* Since Linux 4.20; the filter does it as well, a little later. */
-	(void)setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof(yes));
+	if (setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) < 0)
+		return -errno;
+	ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ring == MAP_FAILED)
+		return -errno;
+	*ret = ring;
 	return 0;
+}
+
+static void close_ring(struct ndp_uplink *u)
+{
+	if (u->ring)
+		(void)munmap(u->ring, RING_BYTES);
+	u->ring = NULL;
+	u->ring_next = 0;
 }
 
 /* > 0: it is there, and no Ethernet. */
@@ -225,7 +244,9 @@ static int open_socket(struct ndp_uplink *u)
 		return -errno;
 	r = ndp_filter_open(&u->filter, fd);
 	if (r >= 0)
-		r = set_options(fd);
+		r = open_ring(fd, &u->ring);
+	/* Since Linux 4.20; the filter does it as well, a little later. */
+	(void)setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &(int){ 1 }, sizeof(int));
 	if (r >= 0)
 		r = bind_to_interface(fd, u->wanted.ifindex);
 	if (r != 0)
@@ -276,8 +297,10 @@ int ndp_uplink_open(struct ndp_uplink *u)
 	u->reopen_us = NDP_NEVER;
 	r = open_socket(u);
 	u->not_ethernet = r > 0;
-	if (r != 0)
+	if (r != 0) {
+		close_ring(u);
 		ndp_filter_done(&u->filter);
+	}
 	if (r < 0) {
 		note_error(u, -r);
 	} else if (r > 0) {
@@ -299,6 +322,7 @@ void ndp_uplink_close(struct ndp_uplink *u)
 	if (ndp_uplink_is_open(u))
 		ndp_uplink_read_counters(u);
 	u->io = sd_event_source_disable_unref(u->io);
+	close_ring(u);
 	u->fd = close_fd(u->fd);
 	u->groups_fd = close_fd(u->groups_fd);
 	ndp_filter_done(&u->filter);
