@@ -51,8 +51,9 @@ def certificates(module_lab):
     ours.server = ours.sign("server", f"subjectAltName=IP:{ADDRESS}\nextendedKeyUsage=serverAuth\n")
     ours.client = ours.sign("client", "extendedKeyUsage=clientAuth\n")
     others = Certificates(module_lab.host, module_lab.dir / "other-ca")
-    ours.others_client = others.sign("client", "extendedKeyUsage=clientAuth\n")
-    # trusts the right one, is not known to it
+    # known to the engine, but trusts another authority; and the other way round
+    ours.distrustful = ours.sign("distrustful", "extendedKeyUsage=clientAuth\n")
+    (ours.distrustful / "ca.pem").write_bytes((others.dir / "ca.pem").read_bytes())
     ours.unknown = others.sign("unknown", "extendedKeyUsage=clientAuth\n")
     (ours.unknown / "ca.pem").write_bytes((ours.dir / "ca.pem").read_bytes())
     return ours
@@ -144,7 +145,7 @@ def test_engine_restarts(lab, engine, make, certificates, end):
 
 
 def test_engine_of_another_authority(engine, make, certificates):
-    problem = problem_of(make(certs=certificates.others_client))
+    problem = problem_of(make(certs=certificates.distrustful))
     assert "certificate" in problem["message"] and "DOCKER_CERT_PATH" in problem["cure"]
 
 
