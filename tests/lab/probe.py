@@ -225,8 +225,9 @@ class Capture:
         self.pcap = os.path.join(self.dir.name, "pcap")
         log = os.path.join(self.dir.name, "log")
         with open(log, "w") as err:
-            self._process = ns.popen(["tcpdump", "-Z", "root", "-U", "--immediate-mode", "-n", "-i",
-                                      interface, "-w", self.pcap, *filter.split()],
+            # a limit to the length: room for bursts, where packets of any length leave it for eight
+            self._process = ns.popen(["tcpdump", "-Z", "root", "-U", "--immediate-mode", "-s", "2048",
+                                      "-n", "-i", interface, "-w", self.pcap, *filter.split()],
                                      stdin=subprocess.DEVNULL, stderr=err)
 
         def listening():
