@@ -53,7 +53,7 @@ TESTS := $(patsubst tests/unit/test-%.c,%,$(wildcard tests/unit/test-*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all help deps check check-unit check-corpus check-rules check-net check-qemu check-san \
+.PHONY: all help deps check check-programs check-unit check-corpus check-rules check-net check-qemu check-san \
 	demo bench analyze format install clean
 .DELETE_ON_ERROR:
 
@@ -111,16 +111,19 @@ deps: ## install what building and testing needs (apt; elsewhere: print the list
 	$(Q)contrib/install-deps
 
 check: deps ## all tests, as root; installs what is missing
-	$(Q)$(MAKE) --no-print-directory all check-rules check-unit check-corpus check-net
+	$(Q)$(MAKE) --no-print-directory -j $$(nproc) all check-programs
+	$(Q)$(MAKE) --no-print-directory check-rules check-unit check-corpus check-net
 
 demo: deps ## shows the main job with real traffic, as root; installs what is missing
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j $$(nproc) all
 	$(Q)tests/lab/demo.py
 
 bench: deps ## the numbers, as ratios measured side by side (QUICK=1: in two minutes)
 	$(Q)$(MAKE) --no-print-directory all $(addprefix $(B)/bench-,$(BENCHES))
 	$(Q)IPV6NATD=$(or $(IPV6NATD),$(abspath $(B)/ipv6natd)) \
 		tests/bench/bench.py $(if $(QUICK),--quick) --programs $(B)
+
+check-programs: $(addprefix $(B)/test-,$(TESTS)) $(addprefix $(B)/replay-,$(FUZZERS))
 
 check-unit: $(addprefix $(B)/test-,$(TESTS)) ## unit tests, some of them on the real kernel
 	$(Q)for t in $^; do $$t >$(B)/test.log 2>&1 && tail -n 1 $(B)/test.log | sed "s|^|$$t |" || \
@@ -142,7 +145,8 @@ check-qemu: all $(B)/lab-fake-engine $(QEMU_TESTS) ## kernel tests, and odd upli
 	$(Q)tests/lab/qemu.sh --programs $(B) $(KERNEL)
 
 check-san: deps ## unit tests, corpora and network tests under ASan and UBSan
-	$(Q)$(MAKE) --no-print-directory SAN=1 all check-unit check-corpus check-net
+	$(Q)$(MAKE) --no-print-directory -j $$(nproc) SAN=1 all check-programs
+	$(Q)$(MAKE) --no-print-directory SAN=1 check-unit check-corpus check-net
 
 analyze: ## clang-format, clang-tidy, cppcheck
 	$(Q)contrib/install-deps analyze
