@@ -8,7 +8,6 @@ without haste, says it once, and catches up as soon as the engine is understood 
 wrong with one answer holds up no other.
 """
 
-import threading
 import time
 from types import SimpleNamespace
 
@@ -275,12 +274,8 @@ def test_many_stalled_requests(lab, engine, world, relay, daemon):
     try:
         daemon.sync()
         relay.fault("stall", "/containers/(" + "|".join(ids) + ")/json")
-        threads = [threading.Thread(target=engine.api, args=("POST", f"/containers/{i}/rename?name=x{i[:12]}"))
-                   for i in ids]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for i in ids:
+            engine.api("POST", f"/containers/{i}/rename?name=x{i[:12]}")
         runs = toggle(world)
         wait_for(lambda: is_mapped(engine.host, 8081) == runs)
         assert ports(daemon.status(), "web") == {8080: "active"}

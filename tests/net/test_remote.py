@@ -163,8 +163,8 @@ def test_client_is_refused(engine, make, certificates, who):
     nobody.mkdir(exist_ok=True)
     (nobody / "ca.pem").write_bytes((certificates.dir / "ca.pem").read_bytes())
     daemon = make(certs=certificates.unknown if who == "unknown" else nobody)
-    status = daemon.wait_status(lambda s: disconnected(s) and "certificate" in s["problems"][0]["message"])
-    assert "cert.pem" in status["problems"][0]["cure"]
+    status = daemon.wait_status(lambda s: disconnected(s) and "cert.pem" in s["problems"][0]["cure"])
+    assert "alert" in status["problems"][0]["message"]
     assert len(log_lines(daemon, "<[0-4]>")) <= 2
 
 
