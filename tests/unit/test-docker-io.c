@@ -295,8 +295,7 @@ static void test_bad_objects(void **state)
 		assert_non_null(snapshot_find_container(w->snapshot, web));
 		assert_true(w->snapshot->engine.connected);
 		fake_unroute(w->fake);
-		run_for(w, 500000);
-		assert_int_equal(docker_problems(w->docker)->n, 0);
+		run_until(w, docker_problems(w->docker)->n == 0);
 	}
 	/* gone, by the engine's own word */
 	fake_route(w->fake, web, FAKE_JSON, 404, "{\"message\":\"No such container\"}");
