@@ -336,7 +336,7 @@ void ndp_filter_follow(struct ndp_filter *f, int fd, const struct ndp_interface 
 void ndp_filter_count(struct ndp_filter *f, struct ndp_counters *c)
 {
 	for (uint32_t d = 0; d < _NDP_DROP_MAX && f->counts_fd >= 0; d++) {
-		uint64_t n;
+		uint64_t n = 0;
 
 		if (access_map(BPF_MAP_LOOKUP_ELEM, f->counts_fd, &d, &n) < 0)
 			continue;

@@ -21,7 +21,7 @@ enum {
 	AT_OPTIONS = AT_TARGET + sizeof(struct in6_addr),
 };
 static_assert(AT_OPTIONS + OPTION_UNIT == ND_ADVERTISEMENT_SIZE, "one option");
-static_assert(ND_PROBE_SIZE == ND_ADVERTISEMENT_SIZE, "one option");
+static_assert(AT_OPTIONS + OPTION_UNIT == ND_PROBE_SIZE, "one option");
 
 /* What solicitations and advertisements have in common. */
 struct message {
