@@ -39,8 +39,8 @@ enum container_state {
 DECLARE_STRTAB(container_state, enum container_state);
 
 enum network_mode_kind {
-	NETWORK_MODE_OWN,       /* a network namespace of its own */
-	NETWORK_MODE_HOST,      /* the host's: nothing to translate */
+	NETWORK_MODE_OWN,  /* a network namespace of its own */
+	NETWORK_MODE_HOST, /* the host's: nothing to translate */
 	NETWORK_MODE_NONE,
 	NETWORK_MODE_CONTAINER, /* another container's: the ports belong to that one */
 };
@@ -67,8 +67,8 @@ struct port_bindings { /* sorted */
 int port_binding_compare(const void *a, const void *b);
 
 struct endpoint {
-	char *network_id;   /* 64 hex; "" in a container that was never started */
-	char *network_name; /* key of NetworkSettings.Networks */
+	char *network_id;        /* 64 hex; "" in a container that was never started */
+	char *network_name;      /* key of NetworkSettings.Networks */
 	struct in6_addr address; /* GlobalIPv6Address; zero: none */
 	bool has_gateway4;
 	bool has_gateway6;
@@ -90,7 +90,7 @@ struct container {
 
 /* One entry of GET /networks/{id} .Containers: known before the container's process runs. */
 struct network_member {
-	char *container_id; /* or "ingress-sbox", "ep-…", "lb-…" */
+	char *container_id;      /* or "ingress-sbox", "ep-…", "lb-…" */
 	struct in6_addr address; /* zero: none */
 };
 
@@ -115,8 +115,8 @@ struct network {
 	bool config_only;
 	bool ingress;
 	VEC(struct network_subnet) subnets; /* IPv6 only */
-	struct key_values options;              /* "com.docker.network.", "ipv6nat." */
-	struct key_values labels;               /* "ipv6nat." only */
+	struct key_values options;          /* "com.docker.network.", "ipv6nat." */
+	struct key_values labels;           /* "ipv6nat." only */
 	VEC(struct network_member) members; /* as of the last GET /networks/{id} */
 	bool members_known;
 	enum docker_rules docker_rules; /* kept by model/native.h */
@@ -130,8 +130,8 @@ struct engine {
 	bool experimental;
 	bool rootless;
 	bool connected;
-	uint64_t events;         /* received since the daemon started */
-	uint64_t last_sync_us;   /* wall clock, microseconds since 1970; 0: never */
+	uint64_t events;       /* received since the daemon started */
+	uint64_t last_sync_us; /* wall clock, microseconds since 1970; 0: never */
 };
 
 struct snapshot {

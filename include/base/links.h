@@ -32,9 +32,9 @@ struct link {
 	 * link-local; -1: not read, or unknown to the kernel. */
 	int accept_ra;
 	int forwarding;
-	int force_forwarding; /* kernel 6.17 */
-	VEC(struct link_address) addresses;   /* sorted by address */
-	VEC(struct inet_prefix) on_link;      /* on-link routes (no gateway), sorted */
+	int force_forwarding;               /* kernel 6.17 */
+	VEC(struct link_address) addresses; /* sorted by address */
+	VEC(struct inet_prefix) on_link;    /* on-link routes (no gateway), sorted */
 };
 
 struct bridge_name {
@@ -42,9 +42,9 @@ struct bridge_name {
 };
 
 struct links {
-	bool complete;            /* dumped once since the last loss of messages */
-	VEC(struct link) links;   /* sorted by ifindex */
-	int all_forwarding;       /* net.ipv6.conf.all.forwarding; -1: unreadable */
+	bool complete;          /* dumped once since the last loss of messages */
+	VEC(struct link) links; /* sorted by ifindex */
+	int all_forwarding;     /* net.ipv6.conf.all.forwarding; -1: unreadable */
 	int default_forwarding;
 	int bridge_nf_call_ip6tables; /* -1: br_netfilter is not loaded */
 	bool sysctl_writable;

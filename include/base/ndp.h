@@ -27,7 +27,7 @@ struct ndp_interface {
 	uint16_t type; /* ARPHRD_x: only Ethernet is answered on */
 	bool up;
 	uint8_t mac[6];
-	struct in6_addr link_local; /* zero: none (yet) */
+	struct in6_addr link_local;     /* zero: none (yet) */
 	VEC(struct ndp_target) targets; /* sorted by address, no duplicates */
 	VEC(struct ndp_rule) rules;     /* sorted, no duplicates */
 	/* This host's own addresses: never answered, whatever a rule says. Sorted. */
@@ -49,17 +49,17 @@ int ndp_target_compare(const void *a, const void *b); /* by address */
 /* Why a solicitation was not answered. Names are those of status and metrics. */
 enum ndp_drop {
 	NDP_DROP_NONE,
-	NDP_DROP_MALFORMED,    /* short, bad lengths, bad options, wrong type or code */
-	NDP_DROP_HOP_LIMIT,    /* RFC 4861 7.1.1 */
+	NDP_DROP_MALFORMED, /* short, bad lengths, bad options, wrong type or code */
+	NDP_DROP_HOP_LIMIT, /* RFC 4861 7.1.1 */
 	NDP_DROP_CHECKSUM,
-	NDP_DROP_FRAGMENT,     /* RFC 6980 */
-	NDP_DROP_SOURCE,       /* multicast, loopback, the target itself, or our own frame */
-	NDP_DROP_DESTINATION,  /* "::" asks a unicast or all-nodes address; DAD with SLLA */
-	NDP_DROP_UNKNOWN,      /* nobody of ours has this address */
-	NDP_DROP_OWN,          /* the kernel answers for this host's own addresses */
-	NDP_DROP_DAD_RULE,     /* DAD for an address that only a static rule covers */
+	NDP_DROP_FRAGMENT,    /* RFC 6980 */
+	NDP_DROP_SOURCE,      /* multicast, loopback, the target itself, or our own frame */
+	NDP_DROP_DESTINATION, /* "::" asks a unicast or all-nodes address; DAD with SLLA */
+	NDP_DROP_UNKNOWN,     /* nobody of ours has this address */
+	NDP_DROP_OWN,         /* the kernel answers for this host's own addresses */
+	NDP_DROP_DAD_RULE,    /* DAD for an address that only a static rule covers */
 	NDP_DROP_RATE,
-	NDP_DROP_SEND,         /* the kernel did not take the answer */
+	NDP_DROP_SEND, /* the kernel did not take the answer */
 	_NDP_DROP_MAX,
 };
 DECLARE_STRTAB(ndp_drop, enum ndp_drop);

@@ -21,11 +21,11 @@
 #define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
 
 /* Takes the value out of an owning variable and leaves the empty value. */
-#define steal_ptr(pp)                  \
-	({                             \
+#define steal_ptr(pp)                     \
+	({                                \
 		typeof(*(pp)) p_ = *(pp); \
-		*(pp) = NULL;          \
-		p_;                    \
+		*(pp) = NULL;             \
+		p_;                       \
 	})
 
 static inline int steal_fd(int *fd)

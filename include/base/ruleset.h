@@ -27,13 +27,13 @@ DECLARE_STRTAB(ruleset_family, enum ruleset_family);
 /* A field of a packet or of its path: part of a key, or of data. */
 enum ruleset_field {
 	RULESET_FIELD_NONE,
-	RULESET_IIFNAME, /* 16 bytes */
-	RULESET_OIFNAME, /* 16 bytes */
-	RULESET_SADDR,   /* 16 bytes */
-	RULESET_DADDR,   /* 16 bytes */
-	RULESET_L4PROTO, /* 1 byte, padded to 4 */
-	RULESET_DPORT,   /* 2 bytes big endian, padded to 4 */
-	RULESET_SADDR32, /* the first 4 bytes of the source: loaded and looked up fastest */
+	RULESET_IIFNAME,     /* 16 bytes */
+	RULESET_OIFNAME,     /* 16 bytes */
+	RULESET_SADDR,       /* 16 bytes */
+	RULESET_DADDR,       /* 16 bytes */
+	RULESET_L4PROTO,     /* 1 byte, padded to 4 */
+	RULESET_DPORT,       /* 2 bytes big endian, padded to 4 */
+	RULESET_SADDR32,     /* the first 4 bytes of the source: loaded and looked up fastest */
 	RULESET_ETHER_DADDR, /* 6 bytes, padded to 8; bridge family */
 	_RULESET_FIELD_MAX,
 };
@@ -60,8 +60,8 @@ enum ruleset_set_kind {
 
 struct ruleset_element {
 	uint8_t key[RULESET_KEY];
-	uint8_t data[RULESET_DATA]; /* RULESET_MAP */
-	uint8_t prefix_length;      /* interval sets: leading bits of the key that count */
+	uint8_t data[RULESET_DATA];   /* RULESET_MAP */
+	uint8_t prefix_length;        /* interval sets: leading bits of the key that count */
 	enum ruleset_verdict verdict; /* RULESET_VERDICT_MAP */
 	char chain[RULESET_NAME];     /* its target for jump and goto */
 	uint64_t packets;             /* observed counter: connections, in a nat chain */
@@ -83,20 +83,20 @@ size_t ruleset_data_size(const struct ruleset_set *s);
 
 enum ruleset_expr_kind {
 	RULESET_EXPR_NONE,
-	RULESET_MATCH_NAME,       /* field (IIFNAME, OIFNAME) == name */
-	RULESET_MATCH_SET,        /* fields in set "name" */
-	RULESET_MATCH_PREFIX,     /* field (SADDR, DADDR) in prefix */
-	RULESET_MATCH_CT_STATE,   /* any bit of value: NF_CT_STATE_BIT() */
-	RULESET_MATCH_CT_STATUS,  /* any bit of value: IPS_x */
-	RULESET_MATCH_FIB_LOCAL,  /* field (SADDR, DADDR) is an address of this host */
+	RULESET_MATCH_NAME,        /* field (IIFNAME, OIFNAME) == name */
+	RULESET_MATCH_SET,         /* fields in set "name" */
+	RULESET_MATCH_PREFIX,      /* field (SADDR, DADDR) in prefix */
+	RULESET_MATCH_CT_STATE,    /* any bit of value: NF_CT_STATE_BIT() */
+	RULESET_MATCH_CT_STATUS,   /* any bit of value: IPS_x */
+	RULESET_MATCH_FIB_LOCAL,   /* field (SADDR, DADDR) is an address of this host */
 	RULESET_MATCH_ICMPV6_TYPE, /* l4proto icmpv6 and its type == value */
-	RULESET_MATCH_ETHER_IP6,  /* bridge family: meta protocol ip6 */
-	RULESET_LOOKUP_VERDICT,   /* fields vmap "name" */
-	RULESET_DNAT,             /* dnat to fields map "name" (address . port) */
-	RULESET_SNAT,             /* snat to prefix.address */
+	RULESET_MATCH_ETHER_IP6,   /* bridge family: meta protocol ip6 */
+	RULESET_LOOKUP_VERDICT,    /* fields vmap "name" */
+	RULESET_DNAT,              /* dnat to fields map "name" (address . port) */
+	RULESET_SNAT,              /* snat to prefix.address */
 	RULESET_MASQUERADE,
-	RULESET_VERDICT,          /* verdict, chain in name for jump and goto */
-	RULESET_MATCH_MULTICAST,  /* bridge family: the frame was sent to a group */
+	RULESET_VERDICT,         /* verdict, chain in name for jump and goto */
+	RULESET_MATCH_MULTICAST, /* bridge family: the frame was sent to a group */
 	_RULESET_EXPR_MAX,
 };
 
@@ -137,7 +137,7 @@ struct ruleset_chain {
 
 struct ruleset_table {
 	bool present;
-	bool damaged; /* observed: holds objects or flags that we never make */
+	bool damaged;                     /* observed: holds objects or flags that we never make */
 	VEC(struct ruleset_set) sets;     /* sorted by name */
 	VEC(struct ruleset_chain) chains; /* sorted by name */
 };
@@ -165,7 +165,8 @@ bool ruleset_set_same_shape(const struct ruleset_set *a, const struct ruleset_se
 /* Type, hook and priority: what the kernel cannot change in place. */
 bool ruleset_chain_same_shape(const struct ruleset_chain *a, const struct ruleset_chain *b);
 bool ruleset_chain_same_rules(const struct ruleset_chain *a, const struct ruleset_chain *b);
-uint64_t ruleset_rule_hash(enum ruleset_family family, const char *chain, const struct ruleset_rule *rule);
+uint64_t ruleset_rule_hash(enum ruleset_family family, const char *chain,
+			   const struct ruleset_rule *rule);
 
 /* Key builders: append a field to a zeroed key at *offset, which moves on by the padded size. */
 void ruleset_put_address(uint8_t *key, size_t *offset, const struct in6_addr *a);

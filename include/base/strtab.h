@@ -10,21 +10,21 @@
 #include <stddef.h>
 #include <string.h>
 
-#define DECLARE_STRTAB(prefix, type)           \
+#define DECLARE_STRTAB(prefix, type)            \
 	const char *prefix##_to_string(type v); \
 	int prefix##_from_string(const char *s)
 
-#define DEFINE_STRTAB(prefix, type, max, table)                                       \
-	static_assert(sizeof(table) / sizeof((table)[0]) == (max),                    \
-		      #table " does not name every value");                           \
-	const char *prefix##_to_string(type v)                                        \
-	{                                                                             \
-		return (unsigned)v < (max) ? (table)[v] : NULL;                       \
-	}                                                                             \
-	int prefix##_from_string(const char *s)                                       \
-	{                                                                             \
-		for (unsigned i = 0; i < (max); i++)                                  \
-			if ((table)[i] && strcmp((table)[i], s) == 0)                 \
-				return (int)i;                                        \
-		return -EINVAL;                                                       \
+#define DEFINE_STRTAB(prefix, type, max, table)                       \
+	static_assert(sizeof(table) / sizeof((table)[0]) == (max),    \
+		      #table " does not name every value");           \
+	const char *prefix##_to_string(type v)                        \
+	{                                                             \
+		return (unsigned)v < (max) ? (table)[v] : NULL;       \
+	}                                                             \
+	int prefix##_from_string(const char *s)                       \
+	{                                                             \
+		for (unsigned i = 0; i < (max); i++)                  \
+			if ((table)[i] && strcmp((table)[i], s) == 0) \
+				return (int)i;                        \
+		return -EINVAL;                                       \
 	}

@@ -17,7 +17,7 @@ struct docker_config {
 	const char *host;      /* unix:///path, tcp://host:port, https://host:port */
 	const char *cert_path; /* directory of ca.pem, cert.pem, key.pem; NULL: none */
 	bool tls_verify;
-	uint64_t resync_us;    /* period of the full resync */
+	uint64_t resync_us; /* period of the full resync */
 };
 
 struct docker_callbacks {

@@ -57,7 +57,8 @@ int fw_commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_re
  * the mapping are deleted (UDP for new ones; all protocols for removed or moved ones). Runs
  * asynchronously, once for all changes queued; local tells which destinations are this host's.
  */
-int fw_forget_flows(struct fw *fw, const struct ruleset_changes *changes, const struct links *local);
+int fw_forget_flows(struct fw *fw, const struct ruleset_changes *changes,
+		    const struct links *local);
 
 /* The bridges that Docker's own IPv6 rules name (facts/docker.md section 14): table
  * "ip6 docker-bridges", or a rule in ip6 filter with "oifname BRIDGE". Replaces

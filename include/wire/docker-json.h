@@ -20,10 +20,12 @@ struct networks {
 	VEC_FIELDS(struct network);
 };
 
-int docker_json_version(const char *text, size_t length, struct engine *engine, const char **ret_why);
+int docker_json_version(const char *text, size_t length, struct engine *engine,
+			const char **ret_why);
 /* GET /info: experimental, rootless. */
 int docker_json_info(const char *text, size_t length, struct engine *engine, const char **ret_why);
-int docker_json_container(const char *text, size_t length, struct container *ret, const char **ret_why);
+int docker_json_container(const char *text, size_t length, struct container *ret,
+			  const char **ret_why);
 int docker_json_containers(const char *text, size_t length, struct containers *ret,
 			   unsigned *ret_skipped, const char **ret_why);
 int docker_json_network(const char *text, size_t length, struct network *ret, const char **ret_why);
@@ -45,7 +47,8 @@ struct docker_event {
 	uint64_t time_ns;
 };
 /* One line of GET /events, without RFC 7464's record separator. */
-int docker_json_event(const char *text, size_t length, struct docker_event *ret, const char **ret_why);
+int docker_json_event(const char *text, size_t length, struct docker_event *ret,
+		      const char **ret_why);
 /* "message" of an error answer, cut to size; "" if there is none. */
 void docker_json_error(const char *text, size_t length, char *ret, size_t size);
 

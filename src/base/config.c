@@ -44,9 +44,8 @@ DEFINE_STRTAB(config_ndp_override, enum config_ndp_override, _CONFIG_NDP_OVERRID
 	      ndp_overrides)
 
 static const char *const modes[] = {
-	[NET_MODE_AUTO] = "auto",     [NET_MODE_NAT] = "nat",
-	[NET_MODE_PROXY] = "proxy",   [NET_MODE_ROUTED] = "routed",
-	[NET_MODE_NPT] = "npt",	      [NET_MODE_INTERNAL] = "internal",
+	[NET_MODE_AUTO] = "auto",     [NET_MODE_NAT] = "nat", [NET_MODE_PROXY] = "proxy",
+	[NET_MODE_ROUTED] = "routed", [NET_MODE_NPT] = "npt", [NET_MODE_INTERNAL] = "internal",
 	[NET_MODE_NATIVE] = "native", [NET_MODE_OFF] = "off",
 };
 DEFINE_STRTAB(net_mode, enum net_mode, _NET_MODE_MAX, modes)

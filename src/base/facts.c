@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 static const char *const container_states[] = {
-	[CONTAINER_CREATED] = "created",       [CONTAINER_RUNNING] = "running",
-	[CONTAINER_PAUSED] = "paused",	       [CONTAINER_RESTARTING] = "restarting",
-	[CONTAINER_REMOVING] = "removing",     [CONTAINER_EXITED] = "exited",
+	[CONTAINER_CREATED] = "created",   [CONTAINER_RUNNING] = "running",
+	[CONTAINER_PAUSED] = "paused",     [CONTAINER_RESTARTING] = "restarting",
+	[CONTAINER_REMOVING] = "removing", [CONTAINER_EXITED] = "exited",
 	[CONTAINER_DEAD] = "dead",
 };
 DEFINE_STRTAB(container_state, enum container_state, _CONTAINER_STATE_MAX, container_states)

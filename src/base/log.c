@@ -42,7 +42,7 @@ int log_level_from_string(const char *text)
 		const char *name;
 		int level;
 	} levels[] = {
-		{ "err", LOG_ERR },	  { "error", LOG_ERR }, { "warning", LOG_WARNING },
+		{ "err", LOG_ERR },       { "error", LOG_ERR }, { "warning", LOG_WARNING },
 		{ "notice", LOG_NOTICE }, { "info", LOG_INFO }, { "debug", LOG_DEBUG },
 	};
 
@@ -74,8 +74,8 @@ int log_full(int level, int error, const char *format, ...)
 
 	if (target == LOG_TO_JOURNAL) {
 		if (error)
-			(void)sd_journal_send("PRIORITY=%d", level, "ERRNO=%d", error,
-					      "MESSAGE=%s", text, NULL);
+			(void)sd_journal_send("PRIORITY=%d", level, "ERRNO=%d", error, "MESSAGE=%s",
+					      text, NULL);
 		else
 			(void)sd_journal_send("PRIORITY=%d", level, "MESSAGE=%s", text, NULL);
 	} else if (target == LOG_TO_STDERR_PREFIXED) {

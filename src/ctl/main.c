@@ -130,7 +130,7 @@ static int check_usage(const struct ctl_options *o, const struct verb *verb, int
 		return usage_error("%s has no --json", verb->name);
 	if (o->columns && !verb->takes_columns)
 		return usage_error("%s has no columns to choose", verb->name);
-	if (o->control[0] == '\0')
+	if (!o->control || o->control[0] == '\0')
 		return usage_error("--control needs a path");
 	if (o->host) {
 		ctl_error("run ipv6natctl there: ssh HOST ipv6natctl COMMAND",

@@ -17,7 +17,8 @@ static const struct sockaddr_un lock_address = {
 	.sun_family = AF_UNIX,
 	.sun_path = "\0ipv6natd",
 };
-#define LOCK_ADDRESS_LENGTH ((socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof("\0ipv6natd") - 1))
+#define LOCK_ADDRESS_LENGTH \
+	((socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof("\0ipv6natd") - 1))
 
 static pid_t lock_owner(void)
 {

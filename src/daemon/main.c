@@ -54,8 +54,21 @@ static const char help_text[] =
 /* > 0: go on; <= 0: exit with -r. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { CONFIG = 256, DOCKER, CONTROL, BACKEND, CHECK, CHECK_CONFIG, DRY_RUN, ONCE, CLEANUP,
-	       JSON, VERBOSE, VERSION, HELP };
+	enum {
+		CONFIG = 256,
+		DOCKER,
+		CONTROL,
+		BACKEND,
+		CHECK,
+		CHECK_CONFIG,
+		DRY_RUN,
+		ONCE,
+		CLEANUP,
+		JSON,
+		VERBOSE,
+		VERSION,
+		HELP
+	};
 	static const struct option table[] = {
 		{ "config", required_argument, NULL, CONFIG },
 		{ "docker", required_argument, NULL, DOCKER },
@@ -125,9 +138,10 @@ static int parse_options(int argc, char **argv, struct options *o)
 		return -EXIT_USAGE;
 	}
 	if (o->check + o->check_config + o->dry_run + o->once + o->cleanup > 1) {
-		(void)fputs("ipv6natd: --check, --check-config, --dry-run, --once and --cleanup exclude "
-			    "one another\n",
-			    stderr);
+		(void)fputs(
+			"ipv6natd: --check, --check-config, --dry-run, --once and --cleanup exclude "
+			"one another\n",
+			stderr);
 		return -EXIT_USAGE;
 	}
 	return 1;
@@ -181,7 +195,8 @@ static int reload(struct daemon *d, char **ret_error)
 	r = manager_reload(d->manager, ret_error);
 	(void)sd_notify(false, "READY=1");
 	if (r < 0)
-		log_error("Keeping the old configuration: %s", *ret_error ? *ret_error : strerror(-r));
+		log_error("Keeping the old configuration: %s",
+			  *ret_error ? *ret_error : strerror(-r));
 	else
 		log_info("Read the configuration again");
 	return r;
@@ -210,7 +225,8 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	return 0;
 }
 
-static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info,
+			void *userdata)
 {
 	struct daemon *d = userdata;
 
@@ -267,10 +283,11 @@ static int take_lock(const char *what)
 	int fd = lock_namespace(&pid);
 
 	if (fd == -EADDRINUSE)
-		return log_error_errno(fd,
-				       "%s: another ipv6natd (PID %d) runs in this network namespace; stop "
-				       "it first: systemctl stop ipv6natd, or kill %d",
-				       what, (int)pid, (int)pid);
+		return log_error_errno(
+			fd,
+			"%s: another ipv6natd (PID %d) runs in this network namespace; stop "
+			"it first: systemctl stop ipv6natd, or kill %d",
+			what, (int)pid, (int)pid);
 	if (fd < 0)
 		return log_error_errno(fd, "Cannot lock this network namespace: %m");
 	return fd;

@@ -23,11 +23,11 @@ struct sysctl_attempt {
 /* Who changed our table, and how often lately. */
 struct repairs {
 	uint64_t total;
-	unsigned recent;       /* within the current window */
-	uint64_t window_us;    /* CLOCK_MONOTONIC start of the window */
+	unsigned recent;        /* within the current window */
+	uint64_t window_us;     /* CLOCK_MONOTONIC start of the window */
 	uint64_t not_before_us; /* backing off until then; 0: not */
-	pid_t pid;             /* of the change that this pass repairs; 0: none was seen */
-	bool lost;             /* notifications were: there may have been one */
+	pid_t pid;              /* of the change that this pass repairs; 0: none was seen */
+	bool lost;              /* notifications were: there may have been one */
 	char process[32];
 };
 
@@ -46,7 +46,7 @@ struct manager {
 	sd_event_source *retry;     /* timer: backing off */
 	sd_event_source *resync;    /* timer: what nobody announces */
 
-	struct plan plan;        /* the latest; its ruleset has moved to observed once applied */
+	struct plan plan; /* the latest; its ruleset has moved to observed once applied */
 	bool planned;
 	struct ruleset observed; /* our tables, as the kernel last confirmed them */
 	bool observed_valid;     /* false: read the kernel again */
@@ -57,7 +57,7 @@ struct manager {
 	struct plan_refusals refusals;
 	struct problems refused; /* PROBLEM_KERNEL_REFUSED and what the kernel said */
 	VEC(struct sysctl_attempt) sysctls;
-	struct problems own; /* sysctls, repairs: made anew by every pass */
+	struct problems own;    /* sysctls, repairs: made anew by every pass */
 	struct problems logged; /* what has been logged, so that it is said once */
 	struct repairs repairs;
 	uint64_t commits;

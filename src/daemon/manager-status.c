@@ -170,9 +170,9 @@ static const char *state_of(struct manager *m)
 {
 	if (!m->planned)
 		return "starting";
-	return docker_snapshot(m->docker)->engine.connected && m->applied && !has_errors(m) ?
-		       "ok" :
-		       "degraded";
+	return docker_snapshot(m->docker)->engine.connected && m->applied && !has_errors(m)
+		       ? "ok"
+		       : "degraded";
 }
 
 int manager_status_json(struct manager *m, char **ret)
@@ -226,7 +226,8 @@ void manager_announce(struct manager *m)
 			vec_foreach (p, &c->ports)
 				ports += plan_port_translated(p);
 	}
-	(void)sd_notifyf(false, "STATUS=%s: Docker %s%s, %zu networks, %zu containers, %zu published ports",
-			 state_of(m), e->version ? e->version : "not seen yet",
-			 e->connected ? "" : " (disconnected)", m->plan.networks.n, containers, ports);
+	(void)sd_notifyf(
+		false, "STATUS=%s: Docker %s%s, %zu networks, %zu containers, %zu published ports",
+		state_of(m), e->version ? e->version : "not seen yet",
+		e->connected ? "" : " (disconnected)", m->plan.networks.n, containers, ports);
 }

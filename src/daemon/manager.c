@@ -84,8 +84,9 @@ static int explain_fw_error(int r)
 		return log_error_errno(r, "No permission to change nftables: run as root or with "
 					  "CAP_NET_ADMIN");
 	if (r == -EOPNOTSUPP || r == -EPROTONOSUPPORT || r == -EINVAL || r == -ENOENT)
-		return log_error_errno(r, "This kernel has no nf_tables (%m): load the module nf_tables, "
-					  "or use a kernel that has it");
+		return log_error_errno(
+			r, "This kernel has no nf_tables (%m): load the module nf_tables, "
+			   "or use a kernel that has it");
 	return log_error_errno(r, "Cannot open netfilter's netlink socket: %m");
 }
 
@@ -117,10 +118,12 @@ static int add_sources(struct manager *m)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(m->reconcile, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_time(m->event, &m->retry, CLOCK_MONOTONIC, UINT64_MAX, 0, on_retry, m);
+		r = sd_event_add_time(m->event, &m->retry, CLOCK_MONOTONIC, UINT64_MAX, 0, on_retry,
+				      m);
 	if (r >= 0)
 		r = sd_event_add_time_relative(m->event, &m->resync, CLOCK_MONOTONIC,
-					       m->config.resync_s * UINT64_C(1000000), 0, on_resync, m);
+					       m->config.resync_s * UINT64_C(1000000), 0, on_resync,
+					       m);
 	return r < 0 ? log_error_errno(r, "Cannot set up the event loop: %m") : 0;
 }
 

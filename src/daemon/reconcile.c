@@ -58,8 +58,8 @@ static int remember_refusal(struct manager *m, const struct ruleset_change *chan
 	describe_change(change, what, sizeof(what));
 	if (problems_add(&m->refused, PROBLEM_KERNEL_REFUSED, PROBLEM_ERROR,
 			 excludable ? "everything else is in force; correct the object and run "
-				      "ipv6natctl sync" :
-				      "check that the kernel has nf_tables with nat and fib",
+				      "ipv6natctl sync"
+				    : "check that the kernel has nf_tables with nat and fib",
 			 "the kernel refused %s: %s%s%s", what, strerror(refusal->error),
 			 refusal->message[0] ? ": " : "", refusal->message) < 0)
 		return -ENOMEM;
@@ -225,7 +225,8 @@ static void count_repair(struct manager *m)
 	p->total++;
 	log_notice("Table %s was changed by %s (PID %d), repaired%s", RULESET_TABLE,
 		   p->process[0] ? p->process : "another program", (int)p->pid,
-		   p->recent > REPAIRS_AT_ONCE ? "; this happens again and again, backing off" : "");
+		   p->recent > REPAIRS_AT_ONCE ? "; this happens again and again, backing off"
+					       : "");
 }
 
 /* ------------------------------------------------------------------ pass */

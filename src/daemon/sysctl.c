@@ -68,18 +68,21 @@ int manager_report_sysctls(struct manager *m)
 		if (!a || (a->error == 0 && a->written_us == manager_now(m)))
 			continue;
 		if (a->error == 0) {
-			r = problems_add(&m->own, PROBLEM_FORWARDING_OFF, PROBLEM_WARNING,
-					 "find out who changes it, or set Forwarding=report",
-					 "%s was set to %d and has been changed back; it will be set again",
-					 s->path, s->value);
+			r = problems_add(
+				&m->own, PROBLEM_FORWARDING_OFF, PROBLEM_WARNING,
+				"find out who changes it, or set Forwarding=report",
+				"%s was set to %d and has been changed back; it will be set again",
+				s->path, s->value);
 			if (r < 0)
 				return r;
 			continue;
 		}
 		/* With slashes, as sysctl.d(5) allows: interface names may hold dots themselves. */
-		if (asprintf(&cure, "put \"%s = %d\" into /etc/sysctl.d/60-ipv6nat.conf on the host and run "
-				    "sysctl --system there",
-			     s->path, s->value) < 0)
+		if (asprintf(
+			    &cure,
+			    "put \"%s = %d\" into /etc/sysctl.d/60-ipv6nat.conf on the host and run "
+			    "sysctl --system there",
+			    s->path, s->value) < 0)
 			return -ENOMEM;
 		r = problems_add(&m->own, PROBLEM_SYSCTL_READONLY, PROBLEM_ERROR, cure,
 				 "cannot set %s to %d: %s", s->path, s->value, strerror(-a->error));

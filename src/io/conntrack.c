@@ -95,8 +95,8 @@ static bool is_contradicted_reversed(const struct conntrack *c, const struct map
 				     const struct flow *f)
 {
 	return m->added && !is_exempt(f) &&
-	       (m->any_host ? vec_find(&c->locals, &f->source, compare_addresses) != NULL :
-			      inet_equal(&f->source, &m->host));
+	       (m->any_host ? vec_find(&c->locals, &f->source, compare_addresses) != NULL
+			    : inet_equal(&f->source, &m->host));
 }
 
 static bool any_mapping(const struct conntrack *c, const struct flow *f, uint16_t port,
@@ -299,7 +299,8 @@ int conntrack_new(sd_event *event, struct conntrack **ret)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(c->source, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_time(event, &c->again, CLOCK_MONOTONIC, UINT64_MAX, 0, on_again, c);
+		r = sd_event_add_time(event, &c->again, CLOCK_MONOTONIC, UINT64_MAX, 0, on_again,
+				      c);
 	if (r < 0) {
 		conntrack_free(c);
 		return r;

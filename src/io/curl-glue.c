@@ -114,7 +114,8 @@ static int timer_wanted(CURLM *multi, long timeout_ms, void *userdata)
 
 	(void)multi;
 	/* "Now" needs no clock: it is on every request's way. */
-	(void)sd_event_source_set_enabled(g->kick, timeout_ms == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	(void)sd_event_source_set_enabled(g->kick,
+					  timeout_ms == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 	(void)sd_event_source_set_enabled(g->timer, SD_EVENT_OFF);
 	if (timeout_ms <= 0)
 		return 0;
@@ -335,11 +336,11 @@ static CURLcode set_tls(struct curl_request *r, const char *cert_path, bool veri
 	return code;
 }
 
-#define SET(option, value)                                                 \
-	do {                                                               \
+#define SET(option, value)                                                \
+	do {                                                              \
 		CURLcode set_ = curl_easy_setopt(r->easy, option, value); \
-		if (set_ != CURLE_OK)                                      \
-			return set_;                                       \
+		if (set_ != CURLE_OK)                                     \
+			return set_;                                      \
 	} while (0)
 
 /* No limit on a request's time unless asked for, and none on silence: an inspect waits for the

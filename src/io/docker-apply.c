@@ -11,14 +11,14 @@ bool docker_network_matters(const struct network *n)
 }
 
 /* Moves the item just added at the end to its place. */
-#define vec_settle(v, compare)                                                       \
-	do {                                                                         \
-		typeof(v) sv_ = (v);                                                 \
-		typeof(*sv_->items) last_ = sv_->items[sv_->n - 1];                  \
-		size_t si_ = sv_->n - 1;                                             \
+#define vec_settle(v, compare)                                                        \
+	do {                                                                          \
+		typeof(v) sv_ = (v);                                                  \
+		typeof(*sv_->items) last_ = sv_->items[sv_->n - 1];                   \
+		size_t si_ = sv_->n - 1;                                              \
 		for (; si_ > 0 && (compare)(&sv_->items[si_ - 1], &last_) > 0; si_--) \
-			sv_->items[si_] = sv_->items[si_ - 1];                       \
-		sv_->items[si_] = last_;                                             \
+			sv_->items[si_] = sv_->items[si_ - 1];                        \
+		sv_->items[si_] = last_;                                              \
 	} while (0)
 
 static bool insert_container(struct docker *d, struct container *c)
@@ -197,11 +197,10 @@ static bool apply_listed_network(struct docker *d, struct network *n)
 static bool must_be_inspected(const struct docker *d, const struct container *c)
 {
 	const struct engine *e = &d->snapshot.engine;
-	bool is_ancient = e->version_major < 20 ||
-			  (e->version_major == 20 && e->version_minor <= 10 && e->version_patch < 6);
+	bool is_ancient = e->version_major < 20 || (e->version_major == 20 &&
+						    e->version_minor <= 10 && e->version_patch < 6);
 
-	if (d->snapshot.complete ||
-	    (c->state != CONTAINER_RUNNING && c->state != CONTAINER_PAUSED))
+	if (d->snapshot.complete || (c->state != CONTAINER_RUNNING && c->state != CONTAINER_PAUSED))
 		return false;
 	vec_foreach (p, &c->ports)
 		if (is_ancient && p->host_ip_kind == HOST_IP_V4)
@@ -303,7 +302,8 @@ bool docker_apply_lists(struct docker *d)
 	vec_foreach (o, &d->objects)
 		if ((*o)->again)
 			docker_read(d, *o,
-				    (*o)->kind == OBJECT_NETWORK ? QUEUE_NETWORKS : QUEUE_CONTAINERS);
+				    (*o)->kind == OBJECT_NETWORK ? QUEUE_NETWORKS
+								 : QUEUE_CONTAINERS);
 	/* Emptied above, item by item. */
 	vec_done(&d->sync.networks);
 	vec_done(&d->sync.containers);

@@ -12,10 +12,10 @@
 #include <time.h>
 
 /* Only type and event: the other keys of a filter match names of anything. */
-#define FILTERS                                                                       \
-	"{\"type\":[\"container\",\"network\"],"                                      \
-	"\"event\":[\"create\",\"start\",\"restart\",\"stop\",\"die\",\"destroy\","   \
-	"\"rename\",\"update\",\"pause\",\"unpause\",\"connect\",\"disconnect\","     \
+#define FILTERS                                                                     \
+	"{\"type\":[\"container\",\"network\"],"                                    \
+	"\"event\":[\"create\",\"start\",\"restart\",\"stop\",\"die\",\"destroy\"," \
+	"\"rename\",\"update\",\"pause\",\"unpause\",\"connect\",\"disconnect\","   \
 	"\"remove\"]}"
 /* After a line that cannot be read, whatever it said is looked for. */
 #define BAD_LINE_RESYNC_US 1000000ULL

@@ -156,9 +156,10 @@ static void retry_later(struct docker *d, struct object *o, const char *refused,
 	o->retry_us = docker_now(d) + o->backoff_us;
 	o->refused = refused;
 	if (text && is_first)
-		log_warning("Cannot read %s %.12s from the Docker engine (%s); keeping what is known "
-			    "of it, will retry.",
-			    o->kind == OBJECT_NETWORK ? "network" : "container", o->id, text);
+		log_warning(
+			"Cannot read %s %.12s from the Docker engine (%s); keeping what is known "
+			"of it, will retry.",
+			o->kind == OBJECT_NETWORK ? "network" : "container", o->id, text);
 	arm_retry(d);
 	docker_update_problems(d);
 }

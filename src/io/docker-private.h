@@ -53,16 +53,16 @@ struct object {
 	enum object_queue queue;
 	enum object_queue in_flight; /* the queue that the request came from */
 	struct curl_request *request;
-	uint64_t touched;     /* docker.clock when an event or an answer was the last to speak */
-	uint64_t retry_us;    /* != 0: the last GET failed, the next one is due then */
+	uint64_t touched;  /* docker.clock when an event or an answer was the last to speak */
+	uint64_t retry_us; /* != 0: the last GET failed, the next one is due then */
 	uint64_t backoff_us;
-	uint64_t sent_us;     /* when the request was made */
-	const char *refused;  /* why the last answer was refused; NULL: it was not */
-	bool again;           /* touched while a request was in flight, or one was cancelled */
-	bool verified;        /* inspected since the engine connected */
-	bool gone;            /* destroyed: a list that says otherwise is older */
-	bool awaited;         /* the resync is not complete without it */
-	bool gate;            /* nor is the first snapshot */
+	uint64_t sent_us;    /* when the request was made */
+	const char *refused; /* why the last answer was refused; NULL: it was not */
+	bool again;          /* touched while a request was in flight, or one was cancelled */
+	bool verified;       /* inspected since the engine connected */
+	bool gone;           /* destroyed: a list that says otherwise is older */
+	bool awaited;        /* the resync is not complete without it */
+	bool gate;           /* nor is the first snapshot */
 };
 
 struct waiter {
@@ -135,10 +135,10 @@ struct docker {
 	struct sync sync;
 
 	/* problems */
-	char *trouble;       /* why there is no connection or no resync; NULL: all is well */
+	char *trouble; /* why there is no connection or no resync; NULL: all is well */
 	const char *cure;
 	enum problem_code trouble_code;
-	VEC(char *) logged;  /* what has been logged of this trouble */
+	VEC(char *) logged; /* what has been logged of this trouble */
 	struct problems problems;
 };
 

@@ -81,7 +81,8 @@ void docker_sync_soon(struct docker *d, uint64_t delay_us)
 	    enabled != SD_EVENT_OFF && sd_event_source_get_time(d->sync.timer, &next_us) >= 0 &&
 	    next_us <= docker_now(d) + delay_us)
 		return;
-	(void)docker_arm(d, &d->sync.timer, delay_us, delay_us / 10 + 1000, on_timer, "docker-sync");
+	(void)docker_arm(d, &d->sync.timer, delay_us, delay_us / 10 + 1000, on_timer,
+			 "docker-sync");
 }
 
 /* ----------------------------------------------------------------------------------- end */
@@ -243,9 +244,9 @@ static bool is_usable(struct docker *d, const char *path, const struct curl_answ
 		return true;
 	docker_describe(answer, text, sizeof(text));
 	fail(d, path,
-	     answer->error < 0	     ? answer->error :
-	     answer->status == 403 ? -EACCES :
-				     -EREMOTEIO,
+	     answer->error < 0       ? answer->error
+	     : answer->status == 403 ? -EACCES
+				     : -EREMOTEIO,
 	     text);
 	return false;
 }
@@ -259,7 +260,8 @@ static void on_networks(void *userdata, const struct curl_answer *answer)
 
 	if (!is_usable(d, "/networks", answer))
 		return;
-	r = docker_json_networks(answer->body, answer->length, &s->networks, &s->networks_skipped, &why);
+	r = docker_json_networks(answer->body, answer->length, &s->networks, &s->networks_skipped,
+				 &why);
 	if (r < 0) {
 		fail(d, "/networks", r, why);
 		return;
@@ -301,7 +303,8 @@ static int request(struct docker *d, const char *name,
 	(void)snprintf(path, sizeof(path), "/v%s%s", d->snapshot.engine.api, name);
 	return curl_request_new(
 		d->curl,
-		&(struct curl_request_config){ .path = path, .on_done = on_done, .userdata = d }, ret);
+		&(struct curl_request_config){ .path = path, .on_done = on_done, .userdata = d },
+		ret);
 }
 
 void docker_sync_start(struct docker *d)

@@ -44,7 +44,9 @@ static int parse_tcp(const char *text, bool tls, struct docker_address *ret, con
 		return -EINVAL;
 	}
 	if (asprintf(&ret->base_url, "%s://%s%s", tls ? "https" : "http", host,
-		     has_port(host) ? "" : tls ? ":2376" : ":2375") < 0) {
+		     has_port(host) ? ""
+		     : tls          ? ":2376"
+				    : ":2375") < 0) {
 		ret->base_url = NULL;
 		return -ENOMEM;
 	}

@@ -11,7 +11,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-#define WATCH_MASK                                                                     \
+#define WATCH_MASK \
 	(IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 /* A socket appears when it is bound, a moment before its owner listens. */
 #define APPEARED_BACKOFF_US 20000ULL

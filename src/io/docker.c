@@ -58,8 +58,12 @@ void docker_changed_flush(struct docker *d)
 		docker_changed(d);
 }
 
-static const char *cure_of(int error)
+static const char *cure_of(const struct docker *d, int error)
 {
+	/* The engine's alert about our certificate is lost when its end is faster than our request. */
+	if (error == -ECONNRESET && !d->was_connected && strncmp(d->address.base_url, "https:", 6) == 0)
+		return "The engine may not accept the certificate: check cert.pem and key.pem in "
+		       "DOCKER_CERT_PATH, and the engine's own log.";
 	switch (-error) {
 	case ENOENT:
 	case ECONNREFUSED:
@@ -106,8 +110,8 @@ void docker_trouble(struct docker *d, int error, const char *format, ...)
 	/* Each cause once until all is well again, not once per attempt; and not what is to be
 	 * expected of an engine that is known to be away. */
 	if (!was_logged(d, text)) {
-		bool is_expected = error == -ENOENT || error == -ECONNREFUSED ||
-				   error == -ECONNRESET;
+		bool is_expected =
+			error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET;
 
 		if (is_expected && d->logged.n > 0)
 			log_debug("%s; will retry.", text);
@@ -121,7 +125,7 @@ void docker_trouble(struct docker *d, int error, const char *format, ...)
 	}
 	free(d->trouble);
 	d->trouble = steal_ptr(&text);
-	d->cure = cure_of(error);
+	d->cure = cure_of(d, error);
 	d->trouble_code = error == -E2BIG ? PROBLEM_DOCKER_LIMIT : PROBLEM_DOCKER_DISCONNECTED;
 	docker_update_problems(d);
 }
@@ -151,8 +155,8 @@ static int add_limit_problems(const struct docker *d, struct problems *p)
 	n = d->sync.networks_skipped + d->sync.containers_skipped;
 	if (n > 0 && r == 0)
 		r = problems_add(p, PROBLEM_DOCKER_LIMIT, PROBLEM_WARNING, cure,
-				 "%u networks or containers in the engine's lists are not used: %s", n,
-				 d->sync.why_skipped);
+				 "%u networks or containers in the engine's lists are not used: %s",
+				 n, d->sync.why_skipped);
 	return r;
 }
 
@@ -163,11 +167,12 @@ static int build_problems(const struct docker *d, struct problems *p)
 	if (d->trouble)
 		r = problems_add(p, d->trouble_code, PROBLEM_ERROR, d->cure, "%s", d->trouble);
 	if (d->snapshot.engine.rootless && r == 0)
-		r = problems_add(p, PROBLEM_ROOTLESS, PROBLEM_ERROR,
-				 "Use an engine that runs as root, or run ipv6natd in the namespace "
-				 "of RootlessKit.",
-				 "The Docker engine is rootless: its networks are in a network "
-				 "namespace of their own, which is out of reach from here");
+		r = problems_add(
+			p, PROBLEM_ROOTLESS, PROBLEM_ERROR,
+			"Use an engine that runs as root, or run ipv6natd in the namespace "
+			"of RootlessKit.",
+			"The Docker engine is rootless: its networks are in a network "
+			"namespace of their own, which is out of reach from here");
 	return r < 0 ? r : add_limit_problems(d, p);
 }
 
@@ -313,7 +318,8 @@ static int copy_config(struct docker *d, const struct docker_config *config)
 	r = docker_address_parse(config->host, config->cert_path != NULL, config->tls_verify,
 				 &d->address, &why);
 	if (r == -EINVAL) {
-		log_error("The Docker engine's address \"%s\" cannot be used: %s.", config->host, why);
+		log_error("The Docker engine's address \"%s\" cannot be used: %s.", config->host,
+			  why);
 		return r;
 	}
 	if (r < 0)

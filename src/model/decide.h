@@ -10,15 +10,15 @@ struct net {
 	char bridge[16];
 	enum net_mode mode;
 	char *reason;
-	bool open;       /* unpublished ports are not closed */
-	bool overlaps;   /* holds a whole on-link prefix: its other addresses are not containers */
-	bool icc;        /* containers on the bridge reach one another */
+	bool open;     /* unpublished ports are not closed */
+	bool overlaps; /* holds a whole on-link prefix: its other addresses are not containers */
+	bool icc;      /* containers on the bridge reach one another */
 	bool masquerade;
-	struct in6_addr snat;    /* zero: masquerade with the uplink's address */
-	struct in6_addr binding; /* host address for bindings without one; zero: every address */
+	struct in6_addr snat;       /* zero: masquerade with the uplink's address */
+	struct in6_addr binding;    /* host address for bindings without one; zero: every address */
 	bool default_binding_known; /* Docker's default binding is every address */
-	bool host_ports;         /* false: the engine ignores them (gateway mode routed) */
-	const char *uplink;      /* "" if there is none */
+	bool host_ports;            /* false: the engine ignores them (gateway mode routed) */
+	const char *uplink;         /* "" if there is none */
 	struct config_strings trusted;
 	bool needs_proxy; /* its containers reach ports of their own through docker-proxy */
 };

@@ -7,14 +7,14 @@
 #include "base/ruleset.h"
 
 /* Names of sets and maps. */
-#define SET_HOST_ADDRESS "host_address" /* addresses of this host -> publish chain */
+#define SET_HOST_ADDRESS "host_address"       /* addresses of this host -> publish chain */
 #define SET_PUBLISH_ADDRESS "publish_address" /* address . protocol . port -> address . port */
 #define SET_PUBLISH_ANY "publish_any"         /* protocol . port -> address . port */
 /* Every protocol . port in the two maps. Not the port alone: the kernel keeps two-byte keys in a
  * bitmap, and walks a list of all of them for each one that it adds. */
 #define SET_PUBLISHED "published"
-#define SET_INSIDE "inside"       /* the first 32 bits of every subnet of ours */
-#define SET_SELF "self" /* container . protocol . host port of its own: see needs_proxy() */
+#define SET_INSIDE "inside"     /* the first 32 bits of every subnet of ours */
+#define SET_SELF "self"         /* container . protocol . host port of its own: see needs_proxy() */
 #define SET_SOURCE "source"     /* subnet -> the network's source chain */
 #define SET_TO "to"             /* bridge -> what may enter it */
 #define SET_INTERNAL "internal" /* bridges that nothing leaves */
@@ -22,7 +22,7 @@
 #define SET_OVERLAPPING "overlapping" /* bridges whose subnet holds a whole on-link prefix */
 #define SET_ALLOWED "allowed"   /* in . out interface: same bridge with ICC, trusted interfaces */
 #define SET_OPEN "open"         /* container address . protocol . container port */
-#define SET_OWN "own" /* addresses of this host inside subnets of ours */
+#define SET_OWN "own"           /* addresses of this host inside subnets of ours */
 #define SET_LIVE "live"         /* container addresses that may be pinged */
 #define SET_ANSWERED "answered" /* uplink . address: answered by us, not forwarded */
 #define SET_GATEWAYS "gateways" /* Ethernet addresses of their bridges */

@@ -24,7 +24,8 @@ static bool has_rules(const struct snapshot *s, const struct links *links, const
  * Docker itself takes its rules away after the bridge when a network is removed, and writes them
  * anew when it starts: neither is a loss.
  */
-static bool can_be_lost(const struct snapshot *s, const struct links *links, const struct network *n)
+static bool can_be_lost(const struct snapshot *s, const struct links *links,
+			const struct network *n)
 {
 	char bridge[16];
 

@@ -83,11 +83,12 @@ static int plan_accept_ra(const struct config *config, const struct nets *nets,
 		if (config->forwarding == CONFIG_FORWARDING_ENSURE)
 			r = want(plan, l->name, "accept_ra", 2);
 		else
-			r = problems_add(&plan->problems, PROBLEM_ACCEPT_RA, PROBLEM_WARNING,
-					 "set net.ipv6.conf.INTERFACE.accept_ra=2 before forwarding",
-					 "%s has its default route from router advertisements, and "
-					 "accept_ra=1 ignores them when forwarding is on",
-					 l->name);
+			r = problems_add(
+				&plan->problems, PROBLEM_ACCEPT_RA, PROBLEM_WARNING,
+				"set net.ipv6.conf.INTERFACE.accept_ra=2 before forwarding",
+				"%s has its default route from router advertisements, and "
+				"accept_ra=1 ignores them when forwarding is on",
+				l->name);
 		if (r < 0)
 			return r;
 	}

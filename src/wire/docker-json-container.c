@@ -133,7 +133,8 @@ static int decode_host_sides(const json_t *list, const struct port_binding *port
 		    (host_port && !json_is_string(host_port)))
 			return docker_json_bad(ret_why, "a port binding that is none");
 		if (parse_host_ip(ip ? json_string_value(ip) : "", &b) < 0 ||
-		    parse_host_port(host_port ? json_string_value(host_port) : "", &b.host_port) < 0)
+		    parse_host_port(host_port ? json_string_value(host_port) : "", &b.host_port) <
+			    0)
 			continue;
 		if (add_binding(ret, &b) < 0)
 			return -ENOMEM;
@@ -319,8 +320,10 @@ static uint64_t parse_time(const char *text)
 	char sign;
 	time_t t;
 
-	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-			    &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &n) != 6 || n == 0)
+	if (!text ||
+	    sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &n) != 6 ||
+	    n == 0)
 		return 0;
 	text += n;
 	if (*text == '.') {
@@ -328,8 +331,9 @@ static uint64_t parse_time(const char *text)
 		for (uint64_t unit = 100000; isdigit((unsigned char)*text); text++, unit /= 10)
 			us += (uint64_t)(*text - '0') * unit;
 	}
-	if (*text != 'Z' && (sscanf(text, "%c%2d:%2d", &sign, &offset_hours, &offset_minutes) != 3 ||
-			     (sign != '+' && sign != '-')))
+	if (*text != 'Z' &&
+	    (sscanf(text, "%c%2d:%2d", &sign, &offset_hours, &offset_minutes) != 3 ||
+	     (sign != '+' && sign != '-')))
 		return 0;
 	if (tm.tm_year < 1970 || tm.tm_year > 9999)
 		return 0;
@@ -363,9 +367,9 @@ static int decode_inspected(const json_t *object, const json_t *state, struct co
 	if (r == 0)
 		r = decode_state(docker_json_get(state, "Status"), &c->state, ret_why);
 	if (r == 0)
-		r = docker_json_key_values(docker_json_get(docker_json_get(object, "Config"),
-							   "Labels"),
-					   label_prefixes, &c->labels, ret_why);
+		r = docker_json_key_values(
+			docker_json_get(docker_json_get(object, "Config"), "Labels"),
+			label_prefixes, &c->labels, ret_why);
 	if (r == 0)
 		r = decode_port_map(docker_json_get(settings, "Ports"), &c->ports, ret_why);
 	if (r == 0)
@@ -431,8 +435,9 @@ static int decode_container(const json_t *object, struct container *c, const cha
 	if (!docker_json_id_is_valid(c->id))
 		return docker_json_bad(ret_why, "a container without a valid id");
 	c->network_mode = network_mode(object);
-	r = decode_endpoints(docker_json_get(docker_json_get(object, "NetworkSettings"), "Networks"),
-			     c, ret_why);
+	r = decode_endpoints(
+		docker_json_get(docker_json_get(object, "NetworkSettings"), "Networks"), c,
+		ret_why);
 	if (r < 0)
 		return r;
 	r = json_is_object(state) ? decode_inspected(object, state, c, ret_why)

@@ -128,10 +128,8 @@ static int decode_flags(const json_t *object, struct network *n, const char **re
 		const char *key;
 		bool *flag;
 	} flags[] = {
-		{ "EnableIPv4", &ipv4 },
-		{ "EnableIPv6", &n->ipv6 },
-		{ "Internal", &n->internal },
-		{ "ConfigOnly", &n->config_only },
+		{ "EnableIPv4", &ipv4 },      { "EnableIPv6", &n->ipv6 },
+		{ "Internal", &n->internal }, { "ConfigOnly", &n->config_only },
 		{ "Ingress", &n->ingress },
 	};
 

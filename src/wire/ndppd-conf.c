@@ -329,7 +329,7 @@ static int close_scope(struct parser *p)
 static int parse_statement(struct parser *p)
 {
 	struct scope inner = p->scopes[p->depth];
-	struct statement s;
+	struct statement s = {};
 	int r = read_statement(p, &s);
 
 	if (r == 0)

@@ -23,7 +23,11 @@
 
 #define LINE_MAX_BYTES 1024
 
-enum kind { TCP_LISTEN, UDP, TCP };
+enum kind {
+	TCP_LISTEN,
+	UDP,
+	TCP
+};
 
 struct endpoint {
 	enum kind kind;
@@ -79,16 +83,17 @@ static void open_listener(const char *spec)
 		exit(2);
 	}
 	e->kind = udp ? UDP : TCP_LISTEN;
-	e->port = (unsigned) atoi(spec + 4);
-	sa.sin6_port = htons((uint16_t) e->port);
-	e->fd = socket(AF_INET6, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	e->port = (unsigned)atoi(spec + 4);
+	sa.sin6_port = htons((uint16_t)e->port);
+	e->fd = socket(AF_INET6, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		       0);
 	if (e->fd < 0)
 		die("socket");
 	setsockopt(e->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	setsockopt(e->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (udp)
 		setsockopt(e->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-	if (bind(e->fd, (struct sockaddr *) &sa, sizeof(sa)) < 0)
+	if (bind(e->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		die(spec);
 	if (!udp && listen(e->fd, 4096) < 0)
 		die("listen");
@@ -105,7 +110,8 @@ static void accept_peers(const struct endpoint *listener)
 		int fd;
 
 		len = sizeof(sa);
-		fd = accept4(listener->fd, (struct sockaddr *) &sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = accept4(listener->fd, (struct sockaddr *)&sa, &len,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
 		e = calloc(1, sizeof(*e));
@@ -131,9 +137,10 @@ static bool answer_line(struct endpoint *e, const char *line)
 	if (e->http && *line)
 		return true;
 	if (e->http)
-		n = snprintf(out, sizeof(out), "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n");
-	n += format_answer(out + n, sizeof(out) - (size_t) n, e, e->peer, line);
-	return send(e->fd, out, (size_t) n, MSG_NOSIGNAL) == n && !e->http;
+		n = snprintf(out, sizeof(out),
+			     "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n");
+	n += format_answer(out + n, sizeof(out) - (size_t)n, e, e->peer, line);
+	return send(e->fd, out, (size_t)n, MSG_NOSIGNAL) == n && !e->http;
 }
 
 /* False when the connection is over. */
@@ -144,7 +151,7 @@ static bool serve_tcp(struct endpoint *e)
 
 	if (n <= 0)
 		return n < 0 && (errno == EAGAIN || errno == EINTR);
-	e->used += (size_t) n;
+	e->used += (size_t)n;
 	e->line[e->used] = '\0';
 	while ((end = strchr(start, '\n'))) {
 		*end = '\0';
@@ -154,7 +161,7 @@ static bool serve_tcp(struct endpoint *e)
 			return false;
 		start = end + 1;
 	}
-	e->used -= (size_t) (start - e->line);
+	e->used -= (size_t)(start - e->line);
 	memmove(e->line, start, e->used);
 	return e->used < sizeof(e->line) - 1;
 }
@@ -166,8 +173,12 @@ static void serve_udp(const struct endpoint *e)
 	char control[CMSG_SPACE(sizeof(struct in6_pktinfo)) + 64];
 	struct sockaddr_in6 sa;
 	struct iovec iov = { .iov_base = in, .iov_len = sizeof(in) - 1 };
-	struct msghdr msg = { .msg_name = &sa, .msg_namelen = sizeof(sa), .msg_iov = &iov,
-			      .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr msg = { .msg_name = &sa,
+			      .msg_namelen = sizeof(sa),
+			      .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(e->fd, &msg, 0);
 	struct cmsghdr *c;
 
@@ -176,7 +187,7 @@ static void serve_udp(const struct endpoint *e)
 	in[n] = '\0';
 	in[strcspn(in, "\r\n")] = '\0';
 	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-		struct in6_pktinfo *info = (struct in6_pktinfo *) CMSG_DATA(c);
+		struct in6_pktinfo *info = (struct in6_pktinfo *)CMSG_DATA(c);
 
 		/* the interface only where the address means nothing without it */
 		if (c->cmsg_type == IPV6_PKTINFO && !IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
@@ -184,8 +195,8 @@ static void serve_udp(const struct endpoint *e)
 	}
 	format_peer(&sa, peer);
 	iov.iov_base = out;
-	iov.iov_len = (size_t) format_answer(out, sizeof(out), e, peer, in);
-	(void) sendmsg(e->fd, &msg, MSG_NOSIGNAL);
+	iov.iov_len = (size_t)format_answer(out, sizeof(out), e, peer, in);
+	(void)sendmsg(e->fd, &msg, MSG_NOSIGNAL);
 }
 
 static void serve(struct endpoint *e)
@@ -208,7 +219,7 @@ static void serve(struct endpoint *e)
 
 static void on_signal(int signum)
 {
-	(void) signum;
+	(void)signum;
 	_exit(0);
 }
 

@@ -92,7 +92,8 @@ static inline void fake_load(struct fake *f, const char *engine)
 		struct fake_file *file;
 		char *id;
 
-		if (strncmp(e->d_name, "network-", 8) != 0 && strncmp(e->d_name, "container-", 10) != 0)
+		if (strncmp(e->d_name, "network-", 8) != 0 &&
+		    strncmp(e->d_name, "container-", 10) != 0)
 			continue;
 		file = vec_add(&f->files);
 		file->text = fake_read(f, e->d_name);

@@ -42,11 +42,11 @@ static void connect_to(struct world *w)
 	char url[128];
 
 	snprintf(url, sizeof(url), "unix://%s", w->fake->path);
-	assert_int_equal(docker_new(w->fake->event,
-				    &(struct docker_config){ .host = url, .resync_us = 3600000000ULL },
-				    &(struct docker_callbacks){ .on_change = on_change }, w,
-				    &w->docker),
-			 0);
+	assert_int_equal(
+		docker_new(w->fake->event,
+			   &(struct docker_config){ .host = url, .resync_us = 3600000000ULL },
+			   &(struct docker_callbacks){ .on_change = on_change }, w, &w->docker),
+		0);
 	w->snapshot = docker_snapshot(w->docker);
 }
 
@@ -71,13 +71,13 @@ static void run_for(struct world *w, uint64_t us)
 		assert_true(sd_event_run(w->fake->event, end - now) >= 0);
 }
 
-#define run_until(w, condition)                                                            \
-	do {                                                                               \
-		for (uint64_t end_ = now_us() + 10000000; !(condition);)                   \
-			if (now_us() > end_)                                               \
-				fail_msg("not within 10 s: %s", #condition);               \
-			else                                                               \
-				assert_true(sd_event_run((w)->fake->event, 100000) >= 0);  \
+#define run_until(w, condition)                                                           \
+	do {                                                                              \
+		for (uint64_t end_ = now_us() + 10000000; !(condition);)                  \
+			if (now_us() > end_)                                              \
+				fail_msg("not within 10 s: %s", #condition);              \
+			else                                                              \
+				assert_true(sd_event_run((w)->fake->event, 100000) >= 0); \
 	} while (0)
 
 static struct world *follow(const char *engine, const char *api)
@@ -104,10 +104,11 @@ static void send_event(struct world *w, const char *type, const char *action, co
 		       const char *container)
 {
 	char line[512];
-	int n = snprintf(line, sizeof(line),
-			 "{\"Type\":\"%s\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"%s\",\"Attributes\":"
-			 "{\"container\":\"%s\"}},\"timeNano\":1}\n",
-			 type, action, id, container);
+	int n = snprintf(
+		line, sizeof(line),
+		"{\"Type\":\"%s\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"%s\",\"Attributes\":"
+		"{\"container\":\"%s\"}},\"timeNano\":1}\n",
+		type, action, id, container);
 
 	fake_send(fake_stream(w->fake), line, (size_t)n);
 }
@@ -150,7 +151,8 @@ static void test_start(void **state)
 			assert_int_equal(n->members_known, n->ipv6 && !strcmp(n->driver, "bridge"));
 		assert_int_equal(docker_problems(w->docker)->n, 0);
 		/* the engine's clock, one second back: the recorded Date is 1795231800 */
-		assert_int_equal(fake_seen(w->fake, "/events?since=1795231799&filters=%7B%22type"), 1);
+		assert_int_equal(fake_seen(w->fake, "/events?since=1795231799&filters=%7B%22type"),
+				 1);
 
 		n_changes = w->n_changes;
 		assert_int_equal(fake_seen(w->fake, fake_id(w->fake, "container-web")), 1);
@@ -166,8 +168,9 @@ static void test_start(void **state)
 /* Property: an engine that has dropped our API version names its own, which is used. */
 static void test_minimum_version(void **state)
 {
-	static const char old[] = "{\"message\":\"client version 1.52 is too old. Minimum supported API "
-				  "version is 1.55, please upgrade your client to a newer version\"}";
+	static const char old[] =
+		"{\"message\":\"client version 1.52 is too old. Minimum supported API "
+		"version is 1.55, please upgrade your client to a newer version\"}";
 	struct world *w = open_world("29.7.2", "1.60");
 
 	(void)state;
@@ -187,11 +190,12 @@ static void test_framing(void **state)
 	const char *web = fake_id(w->fake, "container-web"), *ula = fake_id(w->fake, "network-ula");
 	uint64_t events = w->snapshot->engine.events;
 	char text[2048];
-	int n = snprintf(text, sizeof(text),
-			 "\x1e{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"%s\"}}\r\n\r\n"
-			 "\x1e{\"Type\":\"network\",\"Action\":\"connect\",\"Actor\":{\"ID\":\"%s\"}}\n"
-			 "{\"Type\":\"image\",\"Action\":\"pull\"}\n{\"Type\":\"container\",",
-			 web, ula);
+	int n = snprintf(
+		text, sizeof(text),
+		"\x1e{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"%s\"}}\r\n\r\n"
+		"\x1e{\"Type\":\"network\",\"Action\":\"connect\",\"Actor\":{\"ID\":\"%s\"}}\n"
+		"{\"Type\":\"image\",\"Action\":\"pull\"}\n{\"Type\":\"container\",",
+		web, ula);
 
 	(void)state;
 	w->fake->log[0] = '\0';
@@ -283,7 +287,8 @@ static void test_bad_objects(void **state)
 		{ .how = FAKE_JSON, .status = 404, .text = (char *)"404 page not found\n" },
 		{ .how = FAKE_JSON, .status = 200, .text = (char *)"{\"Id\":" },
 		{ .how = FAKE_RAW, .text = (char *)"<html>nonsense</html>" },
-		{ .how = FAKE_RAW, .text = (char *)"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{" },
+		{ .how = FAKE_RAW,
+		  .text = (char *)"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{" },
 		{ .how = FAKE_RAW, .text = (char *)"" },
 		{ .how = FAKE_ENDLESS },
 	};
@@ -315,18 +320,23 @@ static void test_bad_engines(void **state)
 		const char *text, *why;
 	} table[] = {
 		{ "/_ping", FAKE_RAW, 0, "SSH-2.0-OpenSSH_9.2\r\n", "" },
-		{ "/_ping", FAKE_RAW, 0, "HTTP/1.1 404 X\r\nContent-Length: 6\r\n\r\n<html>", "not Docker" },
+		{ "/_ping", FAKE_RAW, 0, "HTTP/1.1 404 X\r\nContent-Length: 6\r\n\r\n<html>",
+		  "not Docker" },
 		{ "/_ping", FAKE_RAW, 0, "", "" },
 		{ "/_ping", FAKE_ENDLESS, 0, NULL, "" },
-		{ "/version", FAKE_JSON, 404, "{\"message\":\"page not found\"}", "page not found" },
+		{ "/version", FAKE_JSON, 404, "{\"message\":\"page not found\"}",
+		  "page not found" },
 		{ "/version", FAKE_JSON, 200, "[]", "Version" },
-		{ "/version", FAKE_JSON, 400, "{\"message\":\"Minimum supported API version is 9.9\"}", "" },
+		{ "/version", FAKE_JSON, 400,
+		  "{\"message\":\"Minimum supported API version is 9.9\"}", "" },
 		{ "/events", FAKE_JSON, 500, "{\"message\":\"boom\"}", "boom" },
 		{ "/events", FAKE_JSON, 403, "{\"message\":\"no\"}", "no" },
-		{ "/networks\n", FAKE_JSON, 500, "{\"message\":\"boom\"}", "GET /networks: HTTP 500: boom" },
+		{ "/networks\n", FAKE_JSON, 500, "{\"message\":\"boom\"}",
+		  "GET /networks: HTTP 500: boom" },
 		{ "/networks\n", FAKE_JSON, 200, "{}", "not a list" },
 		{ "/containers/json", FAKE_JSON, 200, "[{", "not JSON" },
-		{ "/containers/json", FAKE_RAW, 0, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[", "" },
+		{ "/containers/json", FAKE_RAW, 0, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[",
+		  "" },
 	};
 	struct world *w;
 
@@ -431,7 +441,8 @@ static void test_socket_appears(void **state)
 static void test_lists_race(void **state)
 {
 	struct world *w = follow("20.10.24", "1.41");
-	const char *web = fake_id(w->fake, "container-web"), *multi = fake_id(w->fake, "container-multi");
+	const char *web = fake_id(w->fake, "container-web"),
+		   *multi = fake_id(w->fake, "container-multi");
 	const char *ula = fake_id(w->fake, "network-ula");
 
 	(void)state;
@@ -497,12 +508,22 @@ static void test_endless_line(void **state)
 static void test_urls(void **state)
 {
 	static const char *const good[] = {
-		"unix:///run/docker.sock", "tcp://192.0.2.1:2375",    "tcp://[2001:db8::1]:2375",
-		"tcp://engine.example/",   "https://engine.example:2376",
+		"unix:///run/docker.sock",     "tcp://192.0.2.1:2375",
+		"tcp://[2001:db8::1]:2375",    "tcp://engine.example/",
+		"https://engine.example:2376",
 	};
 	static const char *const bad[] = {
-		"", "docker.sock", "unix://", "unix://run/docker.sock", "ssh://root@host", "fd://",
-		"tcp://", "tcp:///x", "tcp://host:2375/path", "tcp://user@host:2375", "https://a b",
+		"",
+		"docker.sock",
+		"unix://",
+		"unix://run/docker.sock",
+		"ssh://root@host",
+		"fd://",
+		"tcp://",
+		"tcp:///x",
+		"tcp://host:2375/path",
+		"tcp://user@host:2375",
+		"https://a b",
 		"unix:///0123456789012345678901234567890123456789012345678901234567890123456789012345678"
 		"9012345678901234567890123456789",
 	};

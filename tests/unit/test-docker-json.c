@@ -69,10 +69,10 @@ static const char *bindings(const struct port_bindings *b)
 
 	*p = '\0';
 	vec_foreach (x, b) {
-		const char *ip = x->host_ip_kind == HOST_IP_V6	  ? inet_format(&x->host_ip, address) :
-				 x->host_ip_kind == HOST_IP_V4	  ? "v4" :
-				 x->host_ip_kind == HOST_IP_EMPTY ? "empty" :
-								    "-";
+		const char *ip = x->host_ip_kind == HOST_IP_V6   ? inet_format(&x->host_ip, address)
+				 : x->host_ip_kind == HOST_IP_V4 ? "v4"
+				 : x->host_ip_kind == HOST_IP_EMPTY ? "empty"
+								    : "-";
 		p += sprintf(p, "%s%s/%u>%u/%s", p == buffer ? "" : " ", ip, x->host_port,
 			     x->container_port, inet_protocol_name(x->protocol));
 	}
@@ -83,7 +83,7 @@ static const char *bindings(const struct port_bindings *b)
  * the inspect has, and in the order of the decoder rather than the engine's. */
 static void test_lists_agree_with_inspects(void **state)
 {
-	static const char *const names[] = { "plain", "web",    "multi",  "hosted", "sidecar",
+	static const char *const names[] = { "plain",  "web",    "multi",  "hosted", "sidecar",
 					     "legacy", "hidden", "global", "loner",  "direct" };
 
 	(void)state;
@@ -107,7 +107,8 @@ static void test_lists_agree_with_inspects(void **state)
 			assert_int_equal(l->labels.n, c.labels.n);
 			assert_int_equal(l->endpoints.n, c.endpoints.n);
 			for (size_t e = 0; e < c.endpoints.n; e++) {
-				struct endpoint *x = &l->endpoints.items[e], *y = &c.endpoints.items[e];
+				struct endpoint *x = &l->endpoints.items[e],
+						*y = &c.endpoints.items[e];
 
 				assert_string_equal(x->network_name, y->network_name);
 				assert_string_equal(x->network_id, y->network_id);
@@ -124,7 +125,7 @@ static void test_lists_agree_with_inspects(void **state)
 	}
 }
 
-#define WEB_PORTS                                                                                 \
+#define WEB_PORTS                                                                                  \
 	"v4/8080>80/tcp ::/8080>80/tcp v4/8081>81/tcp ::1/8082>82/tcp 2001:db8:1::16/8083>83/tcp " \
 	"-/0>99/tcp v4/9000>9000/tcp ::/9000>9000/tcp v4/9001>9001/tcp ::/9001>9001/tcp "          \
 	"v4/9002>9002/tcp ::/9002>9002/tcp v4/53>53/udp ::/53>53/udp"
@@ -250,9 +251,9 @@ static void test_networks(void **state)
 		n = network(engines[i], "noicc");
 		assert_string_equal(key_values_get(&n.options, "com.docker.network.bridge.name"),
 				    "br-noicc");
-		assert_string_equal(key_values_get(&n.options,
-						   "com.docker.network.bridge.enable_icc"),
-				    "false");
+		assert_string_equal(
+			key_values_get(&n.options, "com.docker.network.bridge.enable_icc"),
+			"false");
 		network_done(&n);
 
 		const char *text = slurp(engines[i], "networks.json", &length);
@@ -284,8 +285,9 @@ static void test_version_and_info(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(versions); i++) {
-		assert_int_equal(docker_json_version(versions[i].text, strlen(versions[i].text), &e,
-						     &why), 0);
+		assert_int_equal(
+			docker_json_version(versions[i].text, strlen(versions[i].text), &e, &why),
+			0);
 		assert_int_equal(e.version_major, versions[i].v[0]);
 		assert_int_equal(e.version_minor, versions[i].v[1]);
 		assert_int_equal(e.version_patch, versions[i].v[2]);
@@ -321,18 +323,20 @@ static void test_events(void **state)
 			end = memchr(line, '\n', (size_t)(text + length - line));
 			if (!end)
 				break;
-			assert_int_equal(docker_json_event(line, (size_t)(end - line), &e, &why), 0);
+			assert_int_equal(docker_json_event(line, (size_t)(end - line), &e, &why),
+					 0);
 			assert_true(e.time_ns > 1000000000000000000ULL);
 			if (e.type == DOCKER_EVENT_NETWORK && strcmp(e.action, "connect") == 0)
 				n_connects += strlen(e.id) == 64 && strlen(e.container) == 64;
-			n_starts += e.type == DOCKER_EVENT_CONTAINER && !strcmp(e.action, "start") &&
-				    strlen(e.id) == 64;
+			n_starts += e.type == DOCKER_EVENT_CONTAINER &&
+				    !strcmp(e.action, "start") && strlen(e.id) == 64;
 			n++;
 		}
 		assert_true(n > 90 && n_connects >= 9 && n_starts >= 9);
 	}
 	struct docker_event e;
-	static const char prune[] = "{\"Type\":\"network\",\"Action\":\"prune\",\"Actor\":{\"ID\":\"\"}}";
+	static const char prune[] =
+		"{\"Type\":\"network\",\"Action\":\"prune\",\"Actor\":{\"ID\":\"\"}}";
 	assert_int_equal(docker_json_event(prune, strlen(prune), &e, &why), 0);
 	assert_string_equal(e.id, "");
 }
@@ -347,7 +351,7 @@ static int one_container(const char *frame, const char *part, struct container *
 	return docker_json_container(text, strlen(text), ret, &why);
 }
 
-#define INSPECT                                                                                \
+#define INSPECT                                                                                   \
 	"{\"Id\":\"" ID64 "\",\"Name\":\"/c\",\"State\":{\"Status\":\"running\"},\"HostConfig\":" \
 	"{\"PortBindings\":%s}}"
 
@@ -368,9 +372,11 @@ static void test_host_ip_table(void **state)
 		{ "{\"80/tcp\":[{\"HostIp\":\"[::1]\",\"HostPort\":\"1\"}]}", "::1/1>80/tcp" },
 		{ "{\"80/tcp\":[{\"HostIp\":\"2001:DB8::1\",\"HostPort\":\"1\"}]}",
 		  "2001:db8::1/1>80/tcp" },
-		{ "{\"80/tcp\":[{\"HostIp\":\"::ffff:192.0.2.1\",\"HostPort\":\"1\"}]}", "v4/1>80/tcp" },
+		{ "{\"80/tcp\":[{\"HostIp\":\"::ffff:192.0.2.1\",\"HostPort\":\"1\"}]}",
+		  "v4/1>80/tcp" },
 		{ "{\"80/tcp\":[{\"HostIp\":\"::\",\"HostPort\":\"9000-9005\"}]}", "::/0>80/tcp" },
-		{ "{\"80/tcp\":[{\"HostIp\":\"::\",\"HostPort\":\"9000-9000\"}]}", "::/9000>80/tcp" },
+		{ "{\"80/tcp\":[{\"HostIp\":\"::\",\"HostPort\":\"9000-9000\"}]}",
+		  "::/9000>80/tcp" },
 		{ "{\"80/tcp\":[{\"HostIp\":\"::\",\"HostPort\":\"0\"}]}", "::/0>80/tcp" },
 		{ "{\"80\":[{\"HostPort\":\"1\"}]}", "empty/1>80/tcp" },
 		{ "{\"80/UDP\":[{\"HostPort\":\"1\"}]}", "empty/1>80/udp" },
@@ -383,7 +389,8 @@ static void test_host_ip_table(void **state)
 		{ "{\"80/tcp\":[{\"HostIp\":\"fe80::1%eth0\",\"HostPort\":\"1\"}]}", "" },
 		{ "{\"80/tcp\":[{\"HostIp\":\"host\",\"HostPort\":\"1\"}]}", "" },
 		{ "{\"80/tcp\":[{\"HostPort\":\"65536\"},{\"HostPort\":\"-1\"},{\"HostPort\":\"9-8\"},"
-		  "{\"HostPort\":\"1-\"},{\"HostPort\":\"123456-123457\"}]}", "" },
+		  "{\"HostPort\":\"1-\"},{\"HostPort\":\"123456-123457\"}]}",
+		  "" },
 	};
 
 	(void)state;
@@ -396,9 +403,10 @@ static void test_host_ip_table(void **state)
 	}
 }
 
-#define LISTED                                                                               \
-	"{\"Id\":\"" ID64 "\",\"Names\":[\"/other/c\",\"/c\"],\"State\":\"%s\",\"NetworkSettings\":" \
-	"{\"Networks\":{\"n\":{\"NetworkID\":\"" ID64 "\",\"GlobalIPv6Address\":\"fd00::2\"," \
+#define LISTED                                                                                         \
+	"{\"Id\":\"" ID64                                                                              \
+	"\",\"Names\":[\"/other/c\",\"/c\"],\"State\":\"%s\",\"NetworkSettings\":"                     \
+	"{\"Networks\":{\"n\":{\"NetworkID\":\"" ID64 "\",\"GlobalIPv6Address\":\"fd00::2\","          \
 	"\"IPv6Gateway\":\"fd00::1\",\"GwPriority\":-3}}},\"Ports\":[{\"IP\":\"\",\"PrivatePort\":81," \
 	"\"Type\":\"tcp\"},{\"IP\":\"::\",\"PrivatePort\":80,\"PublicPort\":8080,\"Type\":\"tcp\"}]}"
 
@@ -425,8 +433,9 @@ static void test_listed(void **state)
 /* Property: times in any zone; never started is 0. */
 static void test_started(void **state)
 {
-	static const char frame[] = "{\"Id\":\"" ID64 "\",\"State\":{\"Status\":\"exited\",\"StartedAt\":"
-				     "\"%s\"}}";
+	static const char frame[] =
+		"{\"Id\":\"" ID64 "\",\"State\":{\"Status\":\"exited\",\"StartedAt\":"
+		"\"%s\"}}";
 	static const struct {
 		const char *text;
 		uint64_t us;
@@ -456,7 +465,15 @@ static void test_started(void **state)
 static void test_malformed(void **state)
 {
 	static const char *const containers[] = {
-		"", "{", "[]", "null", "7", "<html></html>", "{}", "{\"Id\":7}", "{\"Id\":\"\"}",
+		"",
+		"{",
+		"[]",
+		"null",
+		"7",
+		"<html></html>",
+		"{}",
+		"{\"Id\":7}",
+		"{\"Id\":\"\"}",
 		"{\"Id\":\"abc\",\"State\":\"running\"}",
 		"{\"Id\":\"../../../../../../../../../../../../../../../../../../../../../x\"}",
 		"{\"Id\":\"" ID64 "0\",\"State\":\"running\"}",
@@ -466,18 +483,24 @@ static void test_malformed(void **state)
 		"{\"Id\":\"" ID64 "\",\"State\":\"running\",\"Labels\":{\"ipv6nat.x\":1}}",
 		"{\"Id\":\"" ID64 "\",\"State\":\"running\",\"Ports\":{}}",
 		"{\"Id\":\"" ID64 "\",\"State\":\"running\",\"Ports\":[7]}",
-		"{\"Id\":\"" ID64 "\",\"State\":\"running\",\"Ports\":[{\"Type\":\"tcp\",\"PrivatePort\":1e5}]}",
+		"{\"Id\":\"" ID64
+		"\",\"State\":\"running\",\"Ports\":[{\"Type\":\"tcp\",\"PrivatePort\":1e5}]}",
 		"{\"Id\":\"" ID64 "\",\"State\":\"running\",\"NetworkSettings\":{\"Networks\":[]}}",
 		"{\"Id\":\"" ID64 "\",\"State\":\"running\",\"NetworkSettings\":{\"Networks\":"
 		"{\"n\":{\"NetworkID\":\"../x\"}}}}",
 		"{\"Id\":\"" ID64 "\",\"State\":\"running\",\"NetworkSettings\":{\"Networks\":"
 		"{\"n\":{\"GlobalIPv6Address\":\"fd00::x\"}}}}",
-		"{\"Id\":\"" ID64 "\",\"State\":{\"Status\":\"running\"},\"NetworkSettings\":{\"Ports\":[]}}",
-		"{\"Id\":\"" ID64 "\",\"State\":{\"Status\":\"running\"},\"NetworkSettings\":{\"Ports\":"
+		"{\"Id\":\"" ID64
+		"\",\"State\":{\"Status\":\"running\"},\"NetworkSettings\":{\"Ports\":[]}}",
+		"{\"Id\":\"" ID64
+		"\",\"State\":{\"Status\":\"running\"},\"NetworkSettings\":{\"Ports\":"
 		"{\"80/tcp\":\"\"}}}",
 	};
 	static const char *const networks[] = {
-		"[]", "{}", "{\"Id\":\"x\"}", "{\"Id\":\"" ID64 "/\"}",
+		"[]",
+		"{}",
+		"{\"Id\":\"x\"}",
+		"{\"Id\":\"" ID64 "/\"}",
 		"{\"Id\":\"" ID64 "\",\"EnableIPv6\":\"yes\"}",
 		"{\"Id\":\"" ID64 "\",\"IPAM\":{\"Config\":{}}}",
 		"{\"Id\":\"" ID64 "\",\"IPAM\":{\"Config\":[{\"Subnet\":\"fd00::/129\"}]}}",
@@ -492,7 +515,11 @@ static void test_malformed(void **state)
 		"{\"Id\":\"" ID64 "\",\"Containers\":{\"x\":{\"IPv6Address\":\"::g/64\"}}}",
 	};
 	static const char *const events[] = {
-		"", "x", "[]", "{\"Type\":\"container\"}", "{\"Type\":\"container\",\"Actor\":{\"ID\":\"x\"}}",
+		"",
+		"x",
+		"[]",
+		"{\"Type\":\"container\"}",
+		"{\"Type\":\"container\",\"Actor\":{\"ID\":\"x\"}}",
 		"{\"Type\":\"network\",\"Actor\":{\"ID\":\"../x\"}}",
 	};
 	struct container c = { .name = (char *)"untouched" };
@@ -501,13 +528,15 @@ static void test_malformed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(containers); i++)
-		assert_int_equal(docker_json_container(containers[i], strlen(containers[i]), &c, &why),
-				 -EBADMSG);
+		assert_int_equal(
+			docker_json_container(containers[i], strlen(containers[i]), &c, &why),
+			-EBADMSG);
 	for (size_t i = 0; i < N_ELEMENTS(networks); i++)
 		assert_int_equal(docker_json_network(networks[i], strlen(networks[i]), &n, &why),
 				 -EBADMSG);
 	for (size_t i = 0; i < N_ELEMENTS(events); i++)
-		assert_int_equal(docker_json_event(events[i], strlen(events[i]), &e, &why), -EBADMSG);
+		assert_int_equal(docker_json_event(events[i], strlen(events[i]), &e, &why),
+				 -EBADMSG);
 	assert_string_equal(c.name, "untouched");
 	assert_string_equal(n.name, "untouched");
 	assert_string_equal(e.action, "untouched");
@@ -516,7 +545,8 @@ static void test_malformed(void **state)
 /* Property: one bad object in a list is skipped and counted, the rest goes on. */
 static void test_skipped(void **state)
 {
-	static const char list[] = "[{\"Id\":\"bad\"},{\"Id\":\"" ID64 "\",\"State\":\"running\"},7]";
+	static const char list[] =
+		"[{\"Id\":\"bad\"},{\"Id\":\"" ID64 "\",\"State\":\"running\"},7]";
 	struct containers c;
 	unsigned skipped;
 
@@ -564,7 +594,8 @@ static void test_bounds(void **state)
 	for (size_t i = 0; i < DOCKER_ANSWER_MAX; i += 3)
 		memcpy(text + i, "[],", 3);
 	text[0] = '[';
-	assert_int_equal(docker_json_containers(text, DOCKER_ANSWER_MAX, &list, &skipped, &why), -E2BIG);
+	assert_int_equal(docker_json_containers(text, DOCKER_ANSWER_MAX, &list, &skipped, &why),
+			 -E2BIG);
 	assert_string_equal(why, "too many values");
 	free(text);
 }
@@ -573,11 +604,13 @@ static void test_bounds(void **state)
 static void test_hostile_text(void **state)
 {
 	static const char list[] =
-		"[{\"Id\":\"" ID64 "\",\"State\":\"running\",\"Labels\":{\"a\\u0000b\":\"c\\u0000\","
+		"[{\"Id\":\"" ID64
+		"\",\"State\":\"running\",\"Labels\":{\"a\\u0000b\":\"c\\u0000\","
 		"\"ipv6nat.x\":\"\\u0000\\n\\u001b[2J\\\\u0000\"}}]";
-	static const char swarm[] = "[{\"Id\":\"n0lnlbpt8zk0qhxkzkb6w4a2f\",\"Name\":\"ov\\n<3>x\","
-				    "\"Driver\":\"overlay\",\"Options\":{\"com.docker.network.bridge.name\":"
-				    "\"\"}}]";
+	static const char swarm[] =
+		"[{\"Id\":\"n0lnlbpt8zk0qhxkzkb6w4a2f\",\"Name\":\"ov\\n<3>x\","
+		"\"Driver\":\"overlay\",\"Options\":{\"com.docker.network.bridge.name\":"
+		"\"\"}}]";
 	static const char error[] = "{\"message\":\"No\\nsuch container\"}";
 	struct containers c;
 	struct networks n;

@@ -149,9 +149,9 @@ static void test_lost_but_forced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_version_gate),    cmocka_unit_test(test_unknown_version),
-		cmocka_unit_test(test_own_bridge),      cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_not_lost),       cmocka_unit_test(test_lost_but_forced),
+		cmocka_unit_test(test_version_gate), cmocka_unit_test(test_unknown_version),
+		cmocka_unit_test(test_own_bridge),   cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_not_lost),     cmocka_unit_test(test_lost_but_forced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
