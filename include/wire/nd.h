@@ -6,7 +6,6 @@
  */
 #include "base/ndp.h"
 
-#define ND_FRAME_MAX 1514
 #define ND_ADVERTISEMENT_SIZE (14 + 40 + 24 + 8)
 #define ND_PROBE_SIZE (14 + 40 + 24 + 8)
 
