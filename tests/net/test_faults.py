@@ -73,7 +73,7 @@ def endure(daemon, relay, seconds=1):
     used, asked = cpu_seconds(daemon.process), len(relay.requests)
     commits = daemon.status()["backend"]["commits"]
     time.sleep(seconds)
-    assert cpu_seconds(daemon.process) - used < 0.3 * seconds
+    assert cpu_seconds(daemon.process) - used < 0.7 * seconds  # a spin takes all of it
     assert len(relay.requests) - asked < 60 * seconds
     assert daemon.status()["backend"]["commits"] == commits
 
