@@ -61,7 +61,8 @@ void docker_changed_flush(struct docker *d)
 static const char *cure_of(const struct docker *d, int error)
 {
 	/* The engine's alert about our certificate is lost when its end is faster than our request. */
-	if (error == -ECONNRESET && !d->was_connected && strncmp(d->address.base_url, "https:", 6) == 0)
+	if (error == -ECONNRESET && !d->was_connected &&
+	    strncmp(d->address.base_url, "https:", 6) == 0)
 		return "The engine may not accept the certificate: check cert.pem and key.pem in "
 		       "DOCKER_CERT_PATH, and the engine's own log.";
 	switch (-error) {
