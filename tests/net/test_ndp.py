@@ -227,7 +227,7 @@ def test_an_address_in_use_is_defended(lab, engine, daemon, control):
     address it gets (the control)."""
     daemon.start()
     # else our own probes and announcements would be what keeps the address from him
-    daemon.wait_status(lambda s: find_ndp(s)["announcements"] == 4)
+    daemon.wait_status(lambda s: find_ndp(s) and find_ndp(s)["announcements"] == 4)
     thief = add_neighbour(lab, "thief")
     thief.sysctl("net/ipv6/conf/eth0/accept_dad", 1)
     for address in control, "2001:db8:1:0:cc::99":
@@ -347,7 +347,8 @@ def test_bridge_as_uplink(make_lab, make_engine):
     daemon.sync()
     assert [n["interface"] for n in daemon.status()["ndp"]] == ["br0"]
     with Wire(lab.router, "h1") as wire:
-        answer, = wire.answers(solicitation(web), host.v6)
+        # the bridge and its port need a moment before they pass the first frames
+        answer, = wait_for(lambda: wire.answers(solicitation(web), host.v6))
         assert (answer.mac, answer.link_address, answer.flags) == (mac, mac, "RS")
     wait_for(lambda: outcome(tcp_ask, lab.client, web, 80).startswith("web "), 20)
     assert neighbour_entry(lab.router, web, "lan")[0] == mac
