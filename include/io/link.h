@@ -25,6 +25,9 @@ struct links *link_monitor_links(struct link_monitor *m);
 /* Reads the sysctls, and the bridges' own settings, again (the kernel does not announce all of
  * them). > 0: something changed; on_change is not called for it. */
 int link_read_sysctls(struct link_monitor *m);
+/* Of these only whether bridged frames visit ip6 hooks. Docker loads br_netfilter with the first
+ * network that needs it, and nothing tells: cheap enough to be asked in every pass. */
+int link_read_br_netfilter(struct link_monitor *m);
 /* Writes an integer to path below /proc/sys, as "net/ipv6/conf/eth0/accept_ra"; "..", "." and a
  * leading "/" are refused. 0, or -errno (-EROFS, -EACCES: read-only /proc/sys). */
 int link_write_sysctl(const char *path, int value);

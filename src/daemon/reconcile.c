@@ -275,6 +275,7 @@ static int pass(struct manager *m)
 		m->rules_of_others = false;
 	}
 	native_update(snapshot, links);
+	(void)link_read_br_netfilter(m->link_monitor);
 
 	r = plan_build(&m->config, snapshot, links, &plan);
 	if (r < 0)

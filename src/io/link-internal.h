@@ -41,6 +41,7 @@ int link_state_replace(struct link_state *s, struct link_state *fresh);
 /* Reads the settings that l should have and has not, or all of them again. > 0: changed. */
 int link_sysctl_complete(struct links *l);
 int link_sysctl_read(struct links *l);
+int link_sysctl_read_br_netfilter(struct links *l);
 /* The same for one interface; NETCONFA_IFINDEX_ALL and _DEFAULT too. */
 int link_sysctl_read_one(struct links *l, int ifindex);
 

@@ -143,13 +143,18 @@ static int read_all_and_default(struct links *l)
 	       set(&l->default_forwarding, read_conf("default", "forwarding"));
 }
 
+int link_sysctl_read_br_netfilter(struct links *l)
+{
+	return set(&l->bridge_nf_call_ip6tables,
+		   read_number("net/bridge/bridge-nf-call-ip6tables"));
+}
+
 int link_sysctl_read(struct links *l)
 {
 	bool writable = is_writable();
 	int changed;
 
-	changed = read_all_and_default(l) | set(&l->bridge_nf_call_ip6tables,
-						read_number("net/bridge/bridge-nf-call-ip6tables"));
+	changed = read_all_and_default(l) | link_sysctl_read_br_netfilter(l);
 	if (l->sysctl_writable != writable) {
 		l->sysctl_writable = writable;
 		changed = 1;

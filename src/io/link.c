@@ -582,6 +582,11 @@ int link_read_sysctls(struct link_monitor *m)
 	return link_sysctl_read(&m->state.links) | changed;
 }
 
+int link_read_br_netfilter(struct link_monitor *m)
+{
+	return link_sysctl_read_br_netfilter(&m->state.links);
+}
+
 int link_monitor_set_receive_buffer(struct link_monitor *m, int bytes)
 {
 	return setsockopt(m->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)) < 0 ? -errno : 0;

@@ -233,6 +233,7 @@ def test_icc_off(lab, world, nf_call):
 
 # Docker's meaning of ICC off: published ports are reached by everyone, on the same bridge too.
 def test_icc_off_does_not_close_published_ports(lab, world, nf_call):
+    world.daemon.sync()
     for ask in tcp_ask, udp_ask:
         for ns in world.n2.ns, world.a1.ns, lab.client, lab.host:
             assert ask(ns, lab.host.v6, 8083, timeout=5).startswith("n1 ")
@@ -250,15 +251,16 @@ def isolated_ports(host):
     return host.nft("list table bridge ipv6nat", check=False).count("veth")
 
 
-# A container that comes later is closed off as well, one that goes is forgotten.
+# A container that comes later is closed off as well, one that goes is forgotten. With it the daemon
+# sees that br_netfilter was switched: its own port is left to docker-proxy then, or not any more.
 def test_icc_off_for_newcomers(lab, world, nf_call, module_engine):
     n3 = module_engine.run("n3", "--network noicc", serve="tcp:80 udp:80")
     try:
-        world.daemon.sync()
+        wait_for(lambda: isolated_ports(lab.host) == 3)
         assert reach(n3.ns, lab.client.v6) == answers("client", lab.host.v6)
         assert is_blocked(reach_briefly(world.n2.ns, n3.v6()))
         assert is_blocked(reach_briefly(n3.ns, world.n2.address))
-        assert isolated_ports(lab.host) == 3
+        assert tcp_ask(world.n1.ns, lab.host.v6, 8083, timeout=5).startswith("n1 ")
     finally:
         n3.remove()
     wait_for(lambda: isolated_ports(lab.host) == 2)
