@@ -140,6 +140,7 @@ struct status {
 	const struct engine *engine;
 	const char *backend;
 	uint64_t commits, repairs, elements;
+	uint64_t config_reads; /* how often the configuration came into force, the start included */
 	const struct status_uplinks *uplinks;
 	const struct status_networks *networks;
 	const struct status_ndps *ndp; /* NULL: nothing is answered */

@@ -2,8 +2,8 @@
 #pragma once
 /* The control API (DESIGN section 6): its endpoints, in terms of callbacks to the manager. */
 #include "base/own.h"
+#include "base/status.h"
 
-#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 #define CONTROL_DEFAULT_PATH "/run/ipv6nat/control.sock"
@@ -12,8 +12,13 @@
 struct control;
 
 struct control_callbacks {
+	/*
+	 * Has the status rendered into *ret, as render() likes it; with the connections of ports,
+	 * which are asked from the kernel, or without. 0 or -errno.
+	 */
+	int (*status)(void *userdata, bool connections,
+		      int (*render)(const struct status *s, void *ret), void *ret);
 	/* *ret is malloc()ed; 0 or -errno. */
-	int (*status_json)(void *userdata, char **ret);
 	int (*plan_text)(void *userdata, char **ret);
 	/* True: every network is as planned and the engine answers. */
 	bool (*healthy)(void *userdata);
@@ -29,6 +34,8 @@ struct control_callbacks {
 /* Listens at path (NULL: the default). Errors as of http_server_new(), already logged. */
 int control_new(sd_event *event, const char *path, const struct control_callbacks *callbacks,
 		void *userdata, struct control **ret);
+/* The status may be another now: whoever follows is told what has changed. */
+void control_changed(struct control *c);
 /* Requests that wait for done() may be answered later still: done() does not touch *c. */
 struct control *control_free(struct control *c);
 DEFINE_CLEANUP(struct control *, control_free)

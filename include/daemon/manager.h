@@ -8,6 +8,7 @@
  */
 #include "base/config.h"
 #include "base/own.h"
+#include "base/status.h"
 #include "daemon/config.h"
 
 #include <systemd/sd-event.h>
@@ -20,6 +21,7 @@ struct manager_options {
 	int log_level;             /* of the command line; -1: as configured */
 	bool dry_run;              /* write nothing to the kernel */
 	void (*on_first_sync)(void *userdata, int error); /* --once, --dry-run; may be NULL */
+	void (*on_pass)(void *userdata); /* the status may be another now; may be NULL */
 	void *userdata;
 };
 
@@ -37,8 +39,13 @@ int manager_sync(struct manager *m, void (*done)(void *userdata, int error), voi
 /* Stops as configured: OnStop=remove takes our tables away. */
 void manager_stop(struct manager *m);
 
-/* Documents; *ret is malloc()ed. */
-int manager_status_json(struct manager *m, char **ret);
+/*
+ * Has the status rendered, which is valid until render() returns; what that returns, or -errno.
+ * connections: asks the kernel for the counters of the ports, too.
+ */
+int manager_status(struct manager *m, bool connections,
+		   int (*render)(const struct status *s, void *ret), void *ret);
+/* The ruleset as an nft script; *ret is malloc()ed. */
 int manager_plan_text(struct manager *m, char **ret);
 /* Docker is connected, and the kernel holds what was planned. */
 bool manager_is_healthy(struct manager *m);

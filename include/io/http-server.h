@@ -13,6 +13,7 @@
 
 struct http_server;
 struct http_request;
+struct http_stream;
 
 struct http_route {
 	const char *method; /* "GET" serves HEAD, too */
@@ -51,3 +52,18 @@ void http_reply(struct http_request *r, unsigned status, const char *content_typ
 /* An api_json_error() document; cure may be "". */
 void http_reply_error(struct http_request *r, unsigned status, const char *message,
 		      const char *cure);
+
+/* An answer that goes on until the client leaves. */
+struct http_stream_callbacks {
+	/* All that was written is on its way; may write. */
+	void (*on_drained)(void *userdata);
+	/* The client has left, read nothing for the idle timeout, or the server goes: *s is no more. */
+	void (*on_closed)(void *userdata);
+};
+
+/* Instead of http_reply(), within the handler. On failure, -ENOMEM, a reply is still owed. */
+int http_reply_stream(struct http_request *r, const char *content_type,
+		      const struct http_stream_callbacks *callbacks, void *userdata,
+		      struct http_stream **ret);
+/* Queues all of it or nothing. False: the client has not read what was written before. */
+bool http_stream_write(struct http_stream *s, const char *data, size_t n);

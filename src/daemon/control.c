@@ -3,19 +3,41 @@
 
 #include "base/log.h"
 #include "io/http-server.h"
+#include "wire/api-events.h"
+#include "wire/api-json.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
+#include <time.h>
 
 #define JSON "application/json"
 #define TEXT "text/plain; charset=utf-8"
+#define JSON_LINES "application/json-lines"
+#define MAX_FOLLOWERS 16
+
+/* Who reads /v1/events. */
+struct follower {
+	struct control *control;
+	struct http_stream *stream;
+	uint64_t lost; /* lines that found no room, and of which it does not know yet */
+	LIST_ENTRY(follower) list;
+};
 
 struct control {
 	struct control_callbacks callbacks;
 	void *userdata;
 	struct http_server *server;
+	LIST_HEAD(, follower) followers;
+	unsigned n_followers;
+	struct api_picture *picture; /* what the followers know; NULL: there are none */
 };
+
+static int render_json(const struct status *s, void *ret)
+{
+	return api_json_status(s, ret);
+}
 
 static void on_status(void *userdata, struct http_request *request)
 {
@@ -23,7 +45,7 @@ static void on_status(void *userdata, struct http_request *request)
 	char *body = NULL;
 	int r;
 
-	r = c->callbacks.status_json(c->userdata, &body);
+	r = c->callbacks.status(c->userdata, true, render_json, &body);
 	if (r < 0)
 		http_reply_error(request, 500, strerror(-r), "");
 	else
@@ -88,10 +110,135 @@ static void on_reload(void *userdata, struct http_request *request)
 		http_reply(request, 200, JSON, strdup("{}"));
 }
 
+/* ---------------------------------------------------------------- events */
+
+static uint64_t wall_clock_us(void)
+{
+	struct timespec t = {};
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* What there was no room for is counted, and told as soon as there is. */
+static void tell_lost(struct follower *f)
+{
+	_cleanup_(freep) char *line = NULL;
+
+	if (f->lost > 0 && api_events_lost(f->lost, wall_clock_us(), &line) == 0 &&
+	    http_stream_write(f->stream, line, strlen(line)))
+		f->lost = 0;
+}
+
+static void tell(struct follower *f, const char *lines)
+{
+	const char *end;
+
+	tell_lost(f);
+	for (; (end = strchr(lines, '\n')); lines = end + 1)
+		if (f->lost > 0 || !http_stream_write(f->stream, lines, (size_t)(end + 1 - lines)))
+			f->lost++;
+}
+
+static void on_drained(void *userdata)
+{
+	tell_lost(userdata);
+}
+
+static void on_closed(void *userdata)
+{
+	struct follower *f = userdata;
+	struct control *c = f->control;
+
+	LIST_REMOVE(f, list);
+	free(f);
+	if (--c->n_followers == 0)
+		c->picture = api_picture_free(c->picture);
+}
+
+static const struct http_stream_callbacks stream_callbacks = { on_drained, on_closed };
+
+static int render_picture(const struct status *s, void *ret)
+{
+	return api_picture_new(s, ret);
+}
+
+static int render_hello(const struct status *s, void *ret)
+{
+	return api_events_hello(s, wall_clock_us(), ret);
+}
+
+static int follow(struct control *c, struct http_request *request)
+{
+	_cleanup_(freep) struct follower *f = calloc(1, sizeof(*f));
+	_cleanup_(freep) char *hello = NULL;
+	int r = 0;
+
+	if (!f)
+		return -ENOMEM;
+	f->control = c;
+	if (!c->picture)
+		r = c->callbacks.status(c->userdata, false, render_picture, &c->picture);
+	if (r >= 0)
+		r = c->callbacks.status(c->userdata, false, render_hello, &hello);
+	if (r >= 0)
+		r = http_reply_stream(request, JSON_LINES, &stream_callbacks, f, &f->stream);
+	if (r < 0)
+		return r;
+	(void)http_stream_write(f->stream, hello, strlen(hello));
+	LIST_INSERT_HEAD(&c->followers, f, list);
+	c->n_followers++;
+	f = NULL;
+	return 0;
+}
+
+static void on_events(void *userdata, struct http_request *request)
+{
+	struct control *c = userdata;
+	int r;
+
+	if (c->n_followers >= MAX_FOLLOWERS) {
+		http_reply_error(request, 503, "too many clients follow the events already",
+				 "end one of them");
+		return;
+	}
+	r = follow(c, request);
+	if (r < 0)
+		http_reply_error(request, 500, strerror(-r), "");
+	if (c->n_followers == 0)
+		c->picture = api_picture_free(c->picture);
+}
+
+void control_changed(struct control *c)
+{
+	struct api_picture *now = NULL;
+	_cleanup_(freep) char *lines = NULL;
+	struct follower *f;
+	int r;
+
+	if (c->n_followers == 0)
+		return;
+	r = c->callbacks.status(c->userdata, false, render_picture, &now);
+	if (r >= 0)
+		r = api_events(c->picture, now, wall_clock_us(), &lines);
+	if (r < 0) {
+		/* The next picture is compared with the old one: nothing is lost. */
+		(void)log_error_errno(r, "Cannot tell followers what has changed: %m");
+		api_picture_free(now);
+		return;
+	}
+	api_picture_free(c->picture);
+	c->picture = now;
+	if (lines[0] == '\0')
+		return;
+	LIST_FOREACH(f, &c->followers, list)
+	tell(f, lines);
+}
+
 static const struct http_route routes[] = {
-	{ "GET", "/v1/status", on_status },  { "GET", "/v1/plan", on_plan },
-	{ "GET", "/healthz", on_healthz },   { "POST", "/v1/sync", on_sync },
-	{ "POST", "/v1/reload", on_reload },
+	{ "GET", "/v1/status", on_status }, { "GET", "/v1/plan", on_plan },
+	{ "GET", "/v1/events", on_events }, { "GET", "/healthz", on_healthz },
+	{ "POST", "/v1/sync", on_sync },    { "POST", "/v1/reload", on_reload },
 };
 
 int control_new(sd_event *event, const char *path, const struct control_callbacks *callbacks,
@@ -122,6 +269,7 @@ struct control *control_free(struct control *c)
 	if (!c)
 		return NULL;
 	http_server_free(c->server);
+	api_picture_free(c->picture);
 	free(c);
 	return NULL;
 }

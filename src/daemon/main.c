@@ -4,6 +4,7 @@
 #include "daemon/control.h"
 #include "daemon/manager.h"
 #include "lock.h"
+#include "wire/api-json.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -165,9 +166,10 @@ static int check_backend(const struct options *o, const struct config *c)
 
 /* ------------------------------------------------------------- callbacks */
 
-static int on_status(void *userdata, char **ret)
+static int on_status(void *userdata, bool connections,
+		     int (*render)(const struct status *s, void *ret), void *ret)
 {
-	return manager_status_json(((struct daemon *)userdata)->manager, ret);
+	return manager_status(((struct daemon *)userdata)->manager, connections, render, ret);
 }
 
 static int on_plan(void *userdata, char **ret)
@@ -208,7 +210,7 @@ static int on_reload(void *userdata, char **ret_error)
 }
 
 static const struct control_callbacks control_callbacks = {
-	.status_json = on_status,
+	.status = on_status,
 	.plan_text = on_plan,
 	.healthy = on_healthy,
 	.sync = on_sync,
@@ -243,6 +245,14 @@ static void on_first_sync(void *userdata, int error)
 	struct daemon *d = userdata;
 
 	(void)sd_event_exit(d->event, error < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static void on_pass(void *userdata)
+{
+	struct daemon *d = userdata;
+
+	if (d->control)
+		control_changed(d->control);
 }
 
 static int on_give_up(sd_event_source *source, uint64_t usec, void *userdata)
@@ -293,12 +303,18 @@ static int take_lock(const char *what)
 	return fd;
 }
 
+static int render_json(const struct status *s, void *ret)
+{
+	return api_json_status(s, ret);
+}
+
 static int print_dry_run(struct daemon *d, bool json)
 {
 	_cleanup_(freep) char *text = NULL;
 	int r;
 
-	r = json ? manager_status_json(d->manager, &text) : manager_plan_text(d->manager, &text);
+	r = json ? manager_status(d->manager, false, render_json, &text)
+		 : manager_plan_text(d->manager, &text);
 	if (r < 0)
 		return log_error_errno(r, "Cannot print the plan: %m");
 	(void)fputs(text, stdout);
@@ -315,6 +331,7 @@ static int setup(struct daemon *d, const struct options *o, struct config *confi
 		.log_level = o->verbose ? LOG_DEBUG : -1,
 		.dry_run = o->dry_run,
 		.on_first_sync = d->one_shot ? on_first_sync : NULL,
+		.on_pass = on_pass,
 		.userdata = d,
 	};
 	int r;

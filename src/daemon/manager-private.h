@@ -61,6 +61,7 @@ struct manager {
 	struct problems logged; /* what has been logged, so that it is said once */
 	struct repairs repairs;
 	uint64_t commits;
+	uint64_t config_reads;
 	uint64_t started_us; /* CLOCK_MONOTONIC */
 
 	VEC(struct sync_waiter) waiters;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/log.h"
 #include "manager-private.h"
-#include "wire/api-json.h"
 #include "wire/nft-text.h"
 
 #include <inttypes.h>
@@ -175,7 +174,8 @@ static const char *state_of(struct manager *m)
 		       : "degraded";
 }
 
-int manager_status_json(struct manager *m, char **ret)
+int manager_status(struct manager *m, bool connections,
+		   int (*render)(const struct status *s, void *ret), void *ret)
 {
 	struct status_ndps ndp = {};
 	struct status s = {
@@ -187,20 +187,22 @@ int manager_status_json(struct manager *m, char **ret)
 		.commits = m->commits,
 		.repairs = m->repairs.total,
 		.elements = count_elements(&m->observed),
+		.config_reads = m->config_reads,
 		.uplinks = &m->plan.uplinks,
 		.networks = &m->plan.networks,
 		.ndp = &ndp,
 	};
 	int r;
 
-	read_connections(m);
+	if (connections)
+		read_connections(m);
 	for (unsigned i = 0; i < N_ELEMENTS(s.problems); i++)
 		s.problems[i] = problem_list(m, i);
 	r = drop_silenced(m);
 	if (r >= 0)
 		r = ndp_status(m->ndp, &ndp);
 	if (r >= 0)
-		r = api_json_status(&s, ret);
+		r = render(&s, ret);
 	status_ndps_done(&ndp);
 	return r;
 }

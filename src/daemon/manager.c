@@ -127,8 +127,10 @@ static int add_sources(struct manager *m)
 	return r < 0 ? log_error_errno(r, "Cannot set up the event loop: %m") : 0;
 }
 
-static void apply_log_level(struct manager *m)
+/* What needs no pass. */
+static void adopt_config(struct manager *m)
 {
+	m->config_reads++;
 	log_set_level(m->options.log_level >= 0 ? m->options.log_level : m->config.log_level);
 	vec_foreach (w, &m->config.warnings)
 		log_warning("%s", w->text);
@@ -148,7 +150,7 @@ int manager_new(sd_event *event, struct config *config, const struct manager_opt
 	*config = (struct config){};
 	m->rules_of_others = true;
 	m->started_us = manager_now(m);
-	apply_log_level(m);
+	adopt_config(m);
 
 	r = add_sources(m);
 	if (r < 0)
@@ -228,7 +230,7 @@ int manager_reload(struct manager *m, char **ret_error)
 		config_done(&m->config);
 		m->config = config;
 	}
-	apply_log_level(m);
+	adopt_config(m);
 	vec_done(&m->sysctls);
 	manager_dirty(m);
 	return 0;

@@ -299,7 +299,7 @@ static int pass(struct manager *m)
 	return r < 0 ? r : 0;
 }
 
-int manager_reconcile(struct manager *m)
+static int reconcile(struct manager *m)
 {
 	uint64_t now = manager_now(m);
 	int r;
@@ -323,5 +323,15 @@ int manager_reconcile(struct manager *m)
 		m->synced_once = true;
 		m->options.on_first_sync(m->options.userdata, r);
 	}
+	return r;
+}
+
+int manager_reconcile(struct manager *m)
+{
+	int r = reconcile(m);
+
+	/* Also where there was no pass: Docker may be gone, or not there yet. */
+	if (m->options.on_pass)
+		m->options.on_pass(m->options.userdata);
 	return r;
 }

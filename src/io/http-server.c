@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "io/http-server.h"
-
 #include "base/log.h"
+#include "http-server-internal.h"
 #include "wire/api-json.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <grp.h>
-#include <microhttpd.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -35,6 +32,7 @@ struct http_server {
 	struct http_server_config config;
 	void *userdata;
 	struct request_list held;
+	struct http_streams streams;
 	char *path;
 	dev_t device; /* of our socket: another daemon's is not ours to remove */
 	ino_t inode;
@@ -55,6 +53,7 @@ struct http_request {
 	bool suspended;
 	bool completed; /* libmicrohttpd knows it no longer */
 	struct MHD_Response *response;
+	struct http_stream *stream; /* the response goes on */
 	unsigned status;
 };
 
@@ -191,8 +190,7 @@ static struct MHD_Response *make_response(const char *content_type, char *body)
 	return response;
 }
 
-/* Has the event loop run libmicrohttpd soon. */
-static void kick(struct http_server *s)
+void http_server_kick(struct http_server *s)
 {
 	(void)sd_event_source_set_time(s->timer, 0);
 	(void)sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
@@ -216,7 +214,7 @@ void http_reply(struct http_request *r, unsigned status, const char *content_typ
 	assert(r->suspended);
 	r->suspended = false;
 	MHD_resume_connection(r->connection);
-	kick(r->server);
+	http_server_kick(r->server);
 }
 
 void http_reply_error(struct http_request *r, unsigned status, const char *message,
@@ -227,6 +225,26 @@ void http_reply_error(struct http_request *r, unsigned status, const char *messa
 	if (api_json_error(message, cure, &body) < 0)
 		body = NULL;
 	http_reply(r, status, JSON, body);
+}
+
+int http_reply_stream(struct http_request *r, const char *content_type,
+		      const struct http_stream_callbacks *callbacks, void *userdata,
+		      struct http_stream **ret)
+{
+	assert(r->held && r->dispatching);
+
+	r->response = http_stream_new(r->server, sd_event_source_get_event(r->server->timer),
+				      r->connection, &r->server->streams, callbacks, userdata,
+				      &r->stream);
+	if (!r->response)
+		return -ENOMEM;
+	(void)MHD_add_response_header(r->response, "Content-Type", content_type);
+	(void)MHD_add_response_header(r->response, "Cache-Control", "no-store");
+	LIST_REMOVE(r, list);
+	r->held = false;
+	r->status = MHD_HTTP_OK;
+	*ret = r->stream;
+	return 0;
 }
 
 const char *http_request_body(const struct http_request *r)
@@ -371,6 +389,8 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 	if (!r)
 		return;
 	*state = NULL;
+	if (r->stream)
+		http_stream_closed(r->stream);
 	r->completed = true;
 	r->connection = NULL;
 	request_unref(r);
@@ -403,7 +423,7 @@ static int run(struct http_server *s)
 	if (!again && MHD_get_timeout(s->mhd, &timeout_ms) != MHD_YES)
 		return sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
 	if (again || timeout_ms == 0) {
-		kick(s);
+		http_server_kick(s);
 		return 0;
 	}
 	(void)sd_event_now(sd_event_source_get_event(s->timer), CLOCK_MONOTONIC, &now_us);
@@ -504,6 +524,7 @@ static void remove_socket(const struct http_server *s)
 
 struct http_server *http_server_free(struct http_server *s)
 {
+	struct http_stream *stream;
 	struct http_request *r;
 
 	if (!s)
@@ -515,6 +536,8 @@ struct http_server *http_server_free(struct http_server *s)
 		r->suspended = false;
 		MHD_resume_connection(r->connection);
 	}
+	LIST_FOREACH(stream, &s->streams, list)
+	http_stream_end(stream);
 	sd_event_source_disable_unref(s->io);
 	sd_event_source_disable_unref(s->timer);
 	if (s->mhd)

@@ -2,21 +2,17 @@
 /* DESIGN section 6 is the document's definition; keys are written in its order. */
 #include "wire/api-json.h"
 
+#include "api-json-internal.h"
 #include "base/own.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <time.h>
 
 /* More than enough for seconds, and no digits that come from binary fractions. */
 #define REAL_DIGITS 15
 
-/*
- * Docker's strings are UTF-8, having come as JSON; a process's name in a problem need not be.
- * Every byte that is no ASCII becomes '?' then.
- */
-static json_t *text(const char *s)
+json_t *api_text(const char *s)
 {
 	_cleanup_(freep) char *ascii = NULL;
 	json_t *j = json_string(s);
@@ -32,36 +28,36 @@ static json_t *text(const char *s)
 	return json_string(ascii);
 }
 
-static json_t *text_or_null(const char *s)
+json_t *api_text_or_null(const char *s)
 {
-	return s && s[0] != '\0' ? text(s) : json_null();
+	return s && s[0] != '\0' ? api_text(s) : json_null();
 }
 
-static json_t *count(uint64_t n)
+json_t *api_count(uint64_t n)
 {
 	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
 }
 
-static json_t *address(const struct in6_addr *a)
+json_t *api_address(const struct in6_addr *a)
 {
 	char buffer[INET_ADDR_TEXT];
 
 	return json_string(inet_format(a, buffer));
 }
 
-static json_t *address_or_null(const struct in6_addr *a)
+json_t *api_address_or_null(const struct in6_addr *a)
 {
-	return inet_is_zero(a) ? json_null() : address(a);
+	return inet_is_zero(a) ? json_null() : api_address(a);
 }
 
-static json_t *prefix(const struct inet_prefix *p)
+json_t *api_prefix(const struct inet_prefix *p)
 {
 	char buffer[INET_PREFIX_TEXT];
 
 	return json_string(inet_prefix_format(p, buffer));
 }
 
-static json_t *mac_or_null(const struct status_uplink *u)
+json_t *api_mac_or_null(const struct status_uplink *u)
 {
 	const uint8_t *m = u->mac;
 	char buffer[18];
@@ -86,49 +82,36 @@ static json_t *time_or_null(uint64_t time_us)
 	return json_string(buffer);
 }
 
-/* Builds the array of what "encode" makes of each item; NULL without memory. */
-#define ENCODE_ARRAY(v, encode)                                                 \
-	({                                                                      \
-		json_t *array_ = json_array();                                  \
-		vec_foreach (item_, v)                                          \
-			if (json_array_append_new(array_, encode(item_)) < 0) { \
-				json_decref(array_);                            \
-				array_ = NULL;                                  \
-				break;                                          \
-			}                                                       \
-		array_;                                                         \
-	})
-
 /* clang-format off */
 
 static json_t *encode_docker(const struct engine *e)
 {
 	return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o}",
-			 "host", text(e->host ? e->host : ""),
+			 "host", api_text(e->host ? e->host : ""),
 			 "connected", e->connected,
-			 "version", text_or_null(e->version),
-			 "api", text_or_null(e->api),
-			 "events", count(e->events),
+			 "version", api_text_or_null(e->version),
+			 "api", api_text_or_null(e->api),
+			 "events", api_count(e->events),
 			 "last_sync", time_or_null(e->last_sync_us));
 }
 
 static json_t *encode_backend(const struct status *s)
 {
 	return json_pack("{s:o, s:o, s:o, s:o}",
-			 "name", text(s->backend),
-			 "commits", count(s->commits),
-			 "repairs", count(s->repairs),
-			 "elements", count(s->elements));
+			 "name", api_text(s->backend),
+			 "commits", api_count(s->commits),
+			 "repairs", api_count(s->repairs),
+			 "elements", api_count(s->elements));
 }
 
 static json_t *encode_uplink(const struct status_uplink *u)
 {
 	return json_pack("{s:o, s:b, s:o, s:o, s:o}",
-			 "interface", text(u->interface),
+			 "interface", api_text(u->interface),
 			 "up", u->up,
-			 "mac", mac_or_null(u),
-			 "prefixes", ENCODE_ARRAY(&u->prefixes, prefix),
-			 "addresses", ENCODE_ARRAY(&u->addresses, address));
+			 "mac", api_mac_or_null(u),
+			 "prefixes", ENCODE_ARRAY(&u->prefixes, api_prefix),
+			 "addresses", ENCODE_ARRAY(&u->addresses, api_address));
 }
 
 static json_t *encode_port(const struct status_port *p)
@@ -137,35 +120,35 @@ static json_t *encode_port(const struct status_port *p)
 
 	return json_pack("{s:s, s:o, s:i, s:i, s:o, s:s}",
 			 "protocol", protocol ? protocol : "unknown",
-			 "host_address", address(&p->host_address),
+			 "host_address", api_address(&p->host_address),
 			 "host_port", (int)p->host_port,
 			 "container_port", (int)p->container_port,
-			 "connections", count(p->connections),
+			 "connections", api_count(p->connections),
 			 "state", port_state_to_string(p->state));
 }
 
 static json_t *encode_container(const struct status_container *c)
 {
 	return json_pack("{s:o, s:o, s:o, s:n, s:o, s:o}",
-			 "id", text(c->id),
-			 "name", text(c->name),
-			 "address", address_or_null(&c->address),
+			 "id", api_text(c->id),
+			 "name", api_text(c->name),
+			 "address", api_address_or_null(&c->address),
 			 "public",
-			 "answered", text_or_null(c->answered),
+			 "answered", api_text_or_null(c->answered),
 			 "ports", ENCODE_ARRAY(&c->ports, encode_port));
 }
 
 static json_t *encode_network(const struct status_network *n)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:n, s:o}",
-			 "id", text(n->id),
-			 "name", text(n->name),
-			 "bridge", text(n->bridge),
-			 "subnets", ENCODE_ARRAY(&n->subnets, prefix),
+			 "id", api_text(n->id),
+			 "name", api_text(n->name),
+			 "bridge", api_text(n->bridge),
+			 "subnets", ENCODE_ARRAY(&n->subnets, api_prefix),
 			 "mode", net_mode_to_string(n->mode),
-			 "reason", text(n->reason),
-			 "uplink", text_or_null(n->uplink),
-			 "snat", address_or_null(&n->snat),
+			 "reason", api_text(n->reason),
+			 "uplink", api_text_or_null(n->uplink),
+			 "snat", api_address_or_null(&n->snat),
 			 "prefix",
 			 "containers", ENCODE_ARRAY(&n->containers, encode_container));
 }
@@ -177,7 +160,7 @@ static json_t *encode_drops(const struct ndp_counters *c)
 
 	for (unsigned i = NDP_DROP_NONE + 1; i < _NDP_DROP_MAX; i++)
 		if (c->dropped[i] > 0 &&
-		    json_object_set_new(object, ndp_drop_to_string(i), count(c->dropped[i])) < 0) {
+		    json_object_set_new(object, ndp_drop_to_string(i), api_count(c->dropped[i])) < 0) {
 			json_decref(object);
 			return NULL;
 		}
@@ -189,16 +172,16 @@ static json_t *encode_ndp(const struct status_ndp *n)
 	const struct ndp_counters *c = &n->counters;
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "interface", text(n->interface),
-			 "targets", count(n->targets),
-			 "solicitations", count(c->solicitations),
-			 "advertisements", count(c->advertisements),
+			 "interface", api_text(n->interface),
+			 "targets", api_count(n->targets),
+			 "solicitations", api_count(c->solicitations),
+			 "advertisements", api_count(c->advertisements),
 			 "dropped", encode_drops(c),
-			 "announcements", count(c->announcements),
-			 "lost", count(c->lost),
-			 "unicast", count(c->unicast),
-			 "dad", count(c->dad),
-			 "rules", ENCODE_ARRAY(&n->rules, prefix));
+			 "announcements", api_count(c->announcements),
+			 "lost", api_count(c->lost),
+			 "unicast", api_count(c->unicast),
+			 "dad", api_count(c->dad),
+			 "rules", ENCODE_ARRAY(&n->rules, api_prefix));
 }
 
 static json_t *encode_problem(const struct problem *p)
@@ -206,8 +189,8 @@ static json_t *encode_problem(const struct problem *p)
 	return json_pack("{s:s, s:s, s:o, s:o}",
 			 "code", problem_code_to_string(p->code),
 			 "severity", problem_severity_to_string(p->severity),
-			 "message", text(p->message),
-			 "cure", text(p->cure));
+			 "message", api_text(p->message),
+			 "cure", api_text(p->cure));
 }
 
 /* clang-format on */
@@ -250,7 +233,7 @@ int api_json_status(const struct status *s, char **ret)
 
 	/* clang-format off */
 	return dump(json_pack("{s:o, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o}",
-			      "version", text(s->version),
+			      "version", api_text(s->version),
 			      "state", s->state,
 			      "uptime_s", uptime_s,
 			      "docker", encode_docker(s->engine),
@@ -265,5 +248,6 @@ int api_json_status(const struct status *s, char **ret)
 
 int api_json_error(const char *message, const char *cure, char **ret)
 {
-	return dump(json_pack("{s:o, s:o}", "error", text(message), "cure", text(cure)), ret);
+	return dump(json_pack("{s:o, s:o}", "error", api_text(message), "cure", api_text(cure)),
+		    ret);
 }

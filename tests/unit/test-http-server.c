@@ -33,8 +33,12 @@ struct world {
 	sd_event *event;
 	struct http_server *server;
 	struct http_request *kept;
+	struct control *control;
 	unsigned handled;
 	uint64_t spent_us; /* the longest turn of the event loop */
+	unsigned turns;
+	struct http_stream *stream;
+	unsigned closed, drained, written, refused;
 };
 
 static void on_hello(void *userdata, struct http_request *r)
@@ -79,10 +83,70 @@ static void on_large(void *userdata, struct http_request *r)
 	http_reply(r, 200, "text/plain", body);
 }
 
+#define LINE_LENGTH 1000
+
+static void write_lines(struct world *w, unsigned n)
+{
+	char line[LINE_LENGTH + 1];
+
+	for (; n > 0; n--) {
+		snprintf(line, sizeof(line), "%*u\n", LINE_LENGTH - 1, w->written);
+		if (w->stream && http_stream_write(w->stream, line, LINE_LENGTH))
+			w->written++;
+		else
+			w->refused++;
+	}
+}
+
+static void on_drained(void *userdata)
+{
+	((struct world *)userdata)->drained++;
+}
+
+static void on_closed(void *userdata)
+{
+	struct world *w = userdata;
+
+	w->stream = NULL;
+	w->closed++;
+}
+
+static void on_follow(void *userdata, struct http_request *r)
+{
+	static const struct http_stream_callbacks callbacks = { on_drained, on_closed };
+	struct world *w = userdata;
+
+	assert_null(w->stream);
+	assert_int_equal(http_reply_stream(r, "text/plain", &callbacks, w, &w->stream), 0);
+	assert_true(http_stream_write(w->stream, "hello\n", 6));
+}
+
+static void on_write(void *userdata, struct http_request *r)
+{
+	write_lines(userdata, 1);
+	http_reply(r, 200, "text/plain", strdup("written"));
+}
+
+static void on_count(void *userdata, struct http_request *r)
+{
+	const struct world *w = userdata;
+	char *body = NULL;
+
+	http_reply(r, 200, "text/plain", asprintf(&body, "closed %u", w->closed) < 0 ? NULL : body);
+}
+
+static void on_flood(void *userdata, struct http_request *r)
+{
+	write_lines(userdata, 1000);
+	http_reply(r, 200, "text/plain", strdup("flooded"));
+}
+
 static const struct http_route routes[] = {
-	{ "GET", "/hello", on_hello }, { "POST", "/echo", on_echo },
-	{ "GET", "/keep", on_keep },   { "GET", "/release", on_release },
-	{ "GET", "/large", on_large },
+	{ "GET", "/hello", on_hello },  { "POST", "/echo", on_echo },
+	{ "GET", "/keep", on_keep },    { "GET", "/release", on_release },
+	{ "GET", "/large", on_large },  { "GET", "/follow", on_follow },
+	{ "GET", "/write", on_write },  { "GET", "/flood", on_flood },
+	{ "GET", "/closed", on_count },
 };
 
 static struct http_server_config make_config(const struct world *w)
@@ -151,6 +215,7 @@ static void turn(struct world *w, uint64_t timeout_us)
 	if (r == 0)
 		r = sd_event_wait(w->event, timeout_us);
 	start = now_us();
+	w->turns++;
 	if (r > 0)
 		r = sd_event_dispatch(w->event);
 	assert_true(r >= 0);
@@ -498,13 +563,167 @@ static void test_socket_life(void **state)
 	assert_int_equal(unlink(w->path), 0);
 }
 
+/* Answers that go on. */
+
+static void ask(int fd, const char *request, const char *answer)
+{
+	say(fd, request);
+	require(strstr(hear(fd, answer), answer));
+}
+
+static void client_follows(const struct world *w)
+{
+	struct timespec pause = { .tv_sec = 1, .tv_nsec = 500000000 };
+	int fd = dial(w), other = dial(w);
+
+	ask(fd, GET("/follow"), "hello\n");
+	nanosleep(&pause, NULL); /* longer than the idle timeout: waiting is not idle */
+	other = dial(w);
+	for (int i = 0; i < 3; i++) {
+		char line[16];
+
+		ask(other, GET("/write"), "written");
+		snprintf(line, sizeof(line), " %d\n", i);
+		require(strstr(hear(fd, line), line));
+	}
+	/* one who has shut down his writing still reads */
+	require(shutdown(fd, SHUT_WR) == 0);
+	ask(other, GET("/write"), "written");
+	ANSWERS(fd, " 3\n");
+	close(fd);
+	ask(other, GET("/hello"), "\r\n\r\nhello");
+}
+
+/* Lines arrive when they are written; the client's end is noticed though nothing is written. */
+static void test_stream(void **state)
+{
+	struct world *w = *state;
+
+	run_client(w, client_follows);
+	for (int i = 0; i < 500 && w->closed == 0; i++)
+		turn(w, 10000);
+	assert_int_equal(w->closed, 1);
+	assert_true(w->drained > 0);
+	assert_int_equal(w->refused, 0);
+	run_client(w, client_simple);
+}
+
+/* Waiting for something to tell needs no turns of the event loop. */
+static void client_waits(const struct world *w)
+{
+	struct timespec pause = { .tv_nsec = 300000000 };
+	int fd = dial(w);
+
+	ask(fd, GET("/follow"), "hello\n");
+	nanosleep(&pause, NULL);
+}
+
+static void test_stream_idle(void **state)
+{
+	struct world *w = *state;
+
+	w->turns = 0;
+	run_client(w, client_waits);
+	/* 30 are run_client()'s own, which looks for the end of the client */
+	assert_true(w->turns < 60);
+}
+
+static void client_is_slow(const struct world *w)
+{
+	struct timespec pause = { .tv_nsec = 300000000 };
+	int fd = dial(w), other = dial(w);
+	char line[LINE_LENGTH + 2] = "";
+	FILE *f = fdopen(fd, "r");
+
+	require(f);
+	say(fd, "GET /follow HTTP/1.0\r\n\r\n"); /* no chunks: lines are lines */
+	while (strcmp(line, "hello\n") != 0)
+		require(fgets(line, sizeof(line), f));
+	ask(other, GET("/flood"), "flooded");
+	ask(other, GET("/flood"), "flooded");
+	nanosleep(&pause, NULL);
+	ask(other, GET("/hello"), "\r\n\r\nhello");
+	/* what found room arrives in order, and then there is room again */
+	for (unsigned i = 0; i < 64; i++) {
+		require(fgets(line, sizeof(line), f));
+		require(strtoul(line, NULL, 10) == i);
+	}
+}
+
+static void client_never_reads(const struct world *w)
+{
+	struct timespec pause = { .tv_sec = 2, .tv_nsec = 500000000 };
+	int fd = dial(w), other = dial(w);
+
+	ask(fd, GET("/follow"), "hello\n");
+	for (int i = 0; i < 20; i++) /* the socket's buffer takes some */
+		ask(other, GET("/flood"), "flooded");
+	nanosleep(&pause, NULL);
+	ask(dial(w), GET("/closed"), "\r\n\r\nclosed 2");
+}
+
+/* A reader that does not keep pace costs a bounded queue; one that reads nothing is cut off. */
+static void test_stream_slow(void **state)
+{
+	struct world *w = *state;
+
+	run_client(w, client_is_slow);
+	assert_in_range(w->written, 64, 1000);
+	assert_int_equal(w->written + w->refused, 2000);
+	while (w->closed == 0)
+		turn(w, 10000);
+	run_client(w, client_never_reads);
+	assert_int_equal(w->closed, 2);
+}
+
+/* The end of the server is the end of the stream. */
+static void test_stream_end(void **state)
+{
+	struct world *w = *state;
+	int fds[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int fd = dial(w);
+
+		ask(fd, GET("/follow"), "hello\n");
+		require(write(fds[1], "x", 1) == 1);
+		(void)hear(fd, NULL);
+		_exit(0);
+	}
+	while (!w->stream)
+		turn(w, 10000);
+	for (int i = 0; i < 10; i++)
+		turn(w, 1000);
+	w->server = http_server_free(w->server);
+	assert_int_equal(w->closed, 1);
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 /* The control endpoints on top of it. */
 
-static int fake_status(void *userdata, char **ret)
+static int fake_status(void *userdata, bool connections,
+		       int (*render)(const struct status *s, void *ret), void *ret)
 {
+	static const struct engine engine;
+	static const struct status_uplinks uplinks;
+	static const struct status_networks networks;
+	static struct status s = { .version = "x",
+				   .state = "ok",
+				   .engine = &engine,
+				   .backend = "none",
+				   .uplinks = &uplinks,
+				   .networks = &networks };
+
 	(void)userdata;
-	*ret = strdup("{\"version\":\"x\"}");
-	return 0;
+	(void)connections;
+	s.commits++;
+	return render(&s, ret);
 }
 
 static int fake_plan(void *userdata, char **ret)
@@ -522,7 +741,9 @@ static bool fake_healthy(void *userdata)
 
 static int fake_sync(void *userdata, void (*done)(void *request, int error), void *request)
 {
-	(void)userdata;
+	struct world *w = userdata;
+
+	control_changed(w->control);
 	done(request, 0);
 	return 0;
 }
@@ -536,12 +757,39 @@ static int fake_reload(void *userdata, char **ret_error)
 
 #define POST(path) "POST " path " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
+/* Followers are told at once, in order; there is room for 16. */
+static void client_events(const struct world *w)
+{
+	int fds[16], other = dial(w);
+
+	for (size_t i = 0; i < N_ELEMENTS(fds); i++) {
+		fds[i] = dial(w);
+		ask(fds[i], GET("/v1/events"), "\"kind\":\"hello\"");
+	}
+	ask(other, GET("/v1/events"), "503 ");
+	ask(other, POST("/v1/sync"), "\r\n\r\n{}");
+	for (size_t i = 0; i < N_ELEMENTS(fds); i++) {
+		ANSWERS(fds[i], "\"kind\":\"ruleset\",\"change\":\"changed\"");
+		close(fds[i]);
+	}
+	for (unsigned i = 0; i < 16; i++) { /* they have left, which is noticed */
+		struct timespec pause = { .tv_nsec = 20000000 };
+
+		other = dial(w);
+		say(other, GET("/v1/events"));
+		if (strstr(hear(other, "\r\n\r\n"), " 200 "))
+			return;
+		nanosleep(&pause, NULL);
+	}
+	require(false);
+}
+
 static void client_control(const struct world *w)
 {
 	int fd = dial(w);
 
 	say(fd, GET("/v1/status"));
-	ANSWERS(fd, "{\"version\":\"x\"}");
+	ANSWERS(fd, "{\"version\":\"x\"");
 	say(fd, GET("/v1/plan"));
 	ANSWERS(fd, "500 ");
 	fd = dial(w);
@@ -557,8 +805,9 @@ static void client_control(const struct world *w)
 	say(fd, GET("/v1/sync"));
 	ANSWERS(fd, "405 ");
 	fd = dial(w);
-	say(fd, GET("/metrics"));
+	say(fd, GET("/nothing"));
 	ANSWERS(fd, "404 ");
+	client_events(w);
 }
 
 static void test_control(void **state)
@@ -566,14 +815,13 @@ static void test_control(void **state)
 	static const struct control_callbacks callbacks = { fake_status, fake_plan, fake_healthy,
 							    fake_sync, fake_reload };
 	struct world *w = *state;
-	struct control *c = NULL;
 
 	if (geteuid() != 0)
 		skip();
 	w->server = http_server_free(w->server);
-	assert_int_equal(control_new(w->event, w->path, &callbacks, w, &c), 0);
+	assert_int_equal(control_new(w->event, w->path, &callbacks, w, &w->control), 0);
 	run_client(w, client_control);
-	control_free(c);
+	control_free(w->control);
 }
 
 int main(void)
@@ -588,6 +836,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_deferred, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unprivileged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_socket_life, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_idle, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_slow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_control, setup, teardown),
 	};
 
