@@ -53,7 +53,7 @@ TESTS := $(patsubst tests/unit/test-%.c,%,$(wildcard tests/unit/test-*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all help deps check check-programs check-unit check-corpus check-rules check-net check-qemu check-san \
+.PHONY: all help deps check check-programs check-unit check-corpus check-rules check-net check-machine check-qemu check-san \
 	demo bench analyze format install clean
 .DELETE_ON_ERROR:
 
@@ -112,7 +112,7 @@ deps: ## install what building and testing needs (apt; elsewhere: print the list
 
 check: deps ## all tests, as root; installs what is missing
 	$(Q)$(MAKE) --no-print-directory -j $$(nproc) all check-programs
-	$(Q)$(MAKE) --no-print-directory check-rules check-unit check-corpus check-net
+	$(Q)$(MAKE) --no-print-directory check-rules check-unit check-corpus check-net check-machine
 
 demo: deps ## shows the main job with real traffic, as root; installs what is missing
 	$(Q)$(MAKE) --no-print-directory -j $$(nproc) all
@@ -139,6 +139,9 @@ check-net: all ## network tests on a real Docker Engine (ENGINE=20.10, 26.1 or 2
 	$(Q)cd tests/net && IPV6NATD=$(or $(IPV6NATD),$(abspath $(B)/ipv6natd)) \
 		IPV6NATCTL=$(or $(IPV6NATCTL),$(abspath $(B)/ipv6natctl)) \
 		$(PYTEST) -q -p no:cacheprovider --engine $(or $(ENGINE),20.10) $(TESTARGS)
+
+check-machine: all ## as a service in a Debian with systemd (nspawn) and a real Docker Engine
+	$(Q)cd tests/machine && $(PYTEST) -q -p no:cacheprovider $(TESTARGS)
 
 QEMU_TESTS := $(addprefix $(B)/test-,nft-text $(filter %-kernel,$(TESTS)))
 check-qemu: all $(B)/lab-fake-engine $(QEMU_TESTS) ## kernel tests, and odd uplinks, on Debian's kernels in qemu

@@ -73,16 +73,20 @@ class Engine:
         """Starts the engine (and containerd where it is not running) and waits until it answers."""
         if self.containerd is None or self.containerd.poll() is not None:
             self._start_containerd()
-        if self._on_overlay():
-            self.config["storage-driver"] = "vfs"
-        (self.dir / "daemon.json").write_text(json.dumps(self.config, indent=1))
+        self.configure()
         self.process = start_process(self.host, [f"{self.bin[0]}/dockerd", "--config-file",
                                           self.dir / "daemon.json"], self.log, self._env())
         if wait:
             self.wait_ready()
         return self
 
-    def _start_containerd(self):
+    def configure(self):
+        """Writes daemon.json."""
+        if self._on_overlay():
+            self.config["storage-driver"] = "vfs"
+        (self.dir / "daemon.json").write_text(json.dumps(self.config, indent=1))
+
+    def _write_containerd_config(self):
         config = self.dir / "containerd.toml"
         config.write_text(f"""version = 2
 root = "{self.dir}/cd-root"
@@ -93,6 +97,10 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.b
 [grpc]
   address = "{self.dir}/cd.sock"
 """)
+        return config
+
+    def _start_containerd(self):
+        config = self._write_containerd_config()
         self.containerd = start_process(self.host, [f"{self.bin[-1]}/containerd", "--config", config],
                                  self.dir / "containerd.log", self._env())
         wait_for((self.dir / "cd.sock").exists, 20, "containerd's socket")
@@ -102,15 +110,22 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.b
         return subprocess.run(["stat", "-f", "-c", "%T", self.dir], capture_output=True,
                               text=True).stdout.strip() in ("overlayfs", "overlay", "UNKNOWN (0x794c7630)")
 
+    def _assert_alive(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"dockerd {self.version} ended:\n{tail(self.log)}")
+
     def wait_ready(self, timeout=60):
         def answers():
-            if self.process.poll() is not None:
-                raise RuntimeError(f"dockerd {self.version} ended:\n{tail(self.log)}")
+            self._assert_alive()
             with contextlib.suppress(OSError, http.client.HTTPException):
                 return unix_request(self.socket, "GET", "/_ping", timeout=5)[0] == 200
         wait_for(answers, timeout, f"dockerd {self.version} answers")
         if not self.api("GET", "/images/json"):
             self.load_image()
+
+    def netns_path(self, pid):
+        """Where the network namespace of a process is, whose number is the engine's."""
+        return f"/proc/{pid}/ns/net"
 
     def load_image(self):
         name, tag = image.TAG.split(":")
@@ -225,7 +240,7 @@ class Container:
             pid = self.inspect()["State"]["Pid"]
             if not pid:
                 raise RuntimeError(f"container {self.name} is not running: {self.logs()}")
-            self._ns = Netns(f"/proc/{pid}/ns/net", self.name)
+            self._ns = Netns(self.engine.netns_path(pid), self.name)
         return self._ns
 
     def _endpoint(self, network, key):

@@ -2,9 +2,9 @@
 """The laboratory: its hosts, and how it goes away again.
 
 Everything of a Lab lives below one directory and in namespaces of one name prefix, and every
-process it causes (shims and containers too) runs in one of these namespaces. So cleaning up needs
-no bookkeeping: end what runs in them, unmount what is below, delete both. Labs side by side do not
-meet; one whose owner was killed is cleared away by the next one.
+process it causes (shims and containers too) runs in one of these namespaces, or in a control group
+of that name. So cleaning up needs no bookkeeping: end what runs in them, unmount what is below,
+delete all. Labs side by side do not meet; one whose owner was killed is cleared away by the next one.
 """
 
 import atexit
@@ -57,6 +57,20 @@ def _processes_in(namespaces):
                     yield int(entry.name)
 
 
+# Version 1 has a hierarchy per controller, version 2 one for all.
+def _control_groups(name):
+    """Those of this name and below, the innermost first."""
+    for root in Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/"):
+        for group, _, _ in os.walk(root / name, topdown=False):
+            yield Path(group)
+
+
+def _processes_grouped(groups):
+    for group in groups:
+        with contextlib.suppress(OSError):
+            yield from map(int, (group / "cgroup.procs").read_text().split())
+
+
 def _namespace_ids(paths):
     for path in paths:
         with contextlib.suppress(OSError):
@@ -76,7 +90,7 @@ def wipe(directory):
     namespaces = set(_namespace_ids([*named, *containers])) - {os.readlink("/proc/self/ns/net")}
 
     def all_ended():
-        pids = list(_processes_in(namespaces))
+        pids = {*_processes_in(namespaces), *_processes_grouped(_control_groups(directory.name))}
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -86,11 +100,9 @@ def wipe(directory):
         wait_for(all_ended, timeout=10)
     for path in named:
         subprocess.run(["ip", "netns", "del", path.name], stderr=subprocess.DEVNULL)
-    # version 1 has a hierarchy per controller, version 2 one for all
-    for root in Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/"):
-        for group in *root.glob(f"{directory.name}/*/"), root / directory.name:
-            with contextlib.suppress(OSError):
-                group.rmdir()
+    for group in _control_groups(directory.name):
+        with contextlib.suppress(OSError):
+            group.rmdir()
     for point in _mounts_below(directory):
         _libc.umount2(point.encode(), MNT_DETACH)
     # the lock goes last: what could not be removed now stays known to the next lab
