@@ -92,3 +92,21 @@ void api_status_done(struct api_status *s);
 
 /* An api_json_error() document; malloc()ed strings. 0, -EBADMSG or -ENOMEM. */
 int api_json_error_read(const char *text, size_t n, char **ret_message, char **ret_cure);
+
+/* A line of GET /v1/events. Strings belong to the document; "" where it has none. */
+struct api_event {
+	struct json_t *document;
+	const char *time; /* RFC 3339, UTC */
+	const char *kind, *change, *message, *severity;
+};
+/* As api_json_status_read(). */
+int api_json_event_read(const char *text, size_t n, struct api_event *ret,
+			char error[static API_ERROR_TEXT]);
+void api_event_done(struct api_event *e);
+
+/* {"key": "value"}; value NULL is null. */
+struct api_pair {
+	const char *key, *value;
+};
+/* *ret is malloc()ed. 0 or -ENOMEM. */
+int api_json_pairs(const struct api_pair *pairs, size_t n, char **ret);

@@ -14,14 +14,26 @@ enum ctl_exit {
 };
 
 struct ctl_options {
-	const char *control; /* path of the socket */
+	const char *control; /* path of the socket; NULL: the usual one */
 	const char *host;    /* NULL: this one */
 	const char *columns; /* -o, NULL: the usual ones */
 	const char *file;    /* of a verb that takes one */
 	bool json;
 	bool no_legend;
 	bool color;
+	bool quiet; /* a daemon that does not answer needs no words */
 };
+
+#define CTL_DEFAULT_CONTROL "/run/ipv6nat/control.sock"
+
+#define CTL_RED "\x1b[1;31m"
+#define CTL_YELLOW "\x1b[1;33m"
+#define CTL_GREEN "\x1b[1;32m"
+#define CTL_NORMAL "\x1b[0m"
+
+/* main.c */
+
+int main_help(const struct ctl_options *o);
 
 /* ctl.c */
 
@@ -42,56 +54,96 @@ struct client_reply {
 };
 /*
  * One request to the daemon. CTL_OK and a body (the answer was 200), or what the program has to
- * exit with after the error that has been printed.
+ * exit with after the error that has been printed (unless o->quiet).
  */
 int client_request(const struct ctl_options *o, const char *method, const char *path,
 		   struct client_reply *ret);
 void client_reply_done(struct client_reply *r);
 
-/* verbs.c */
+/*
+ * GETs a document of lines that has no end, and hands over every line, without its end, as it
+ * comes; what on_line() returns unless it is 0 ends it, and is returned. Else only errors end it,
+ * as above: a daemon that goes away is CTL_NO_DAEMON.
+ */
+int client_follow(const struct ctl_options *o, const char *path,
+		  int (*on_line)(void *userdata, const char *line, size_t n), void *userdata);
 
-struct verb {
-	const char *name;
-	int (*run)(const struct ctl_options *o);
-	bool takes_json;
-	bool takes_columns;
-	bool takes_file;
-};
-const struct verb *verbs_find(const char *name);
+/* remote.c */
 
-/* import.c */
-
-int import_ndppd(const struct ctl_options *o);
+/* Is this a host that ssh can be given? Explains why not. */
+bool remote_check(const char *host);
+/* Runs the same command on o->host; what the program has to exit with. */
+int remote_run(const struct ctl_options *o, const char *verb);
 
 /* table.c */
 
+#define TABLE_MAX_COLUMNS 16
+
 struct table_column {
 	const char *name;
-	double width; /* as of scols_table_new_column(): a hint, or a share if below 1 */
-	bool number;  /* to the right, and no string in JSON */
-	bool trunc;   /* is cut first when the screen is too narrow */
-	bool extra;   /* only with -o */
+	bool number; /* to the right, and no string in JSON */
+	bool list;   /* an array in JSON, items separated by '\n' there */
+	bool wrap;   /* is broken into lines when the screen is too narrow */
+	bool extra;  /* only with -o, and in JSON */
+};
+struct table_layout {
+	const char *name; /* of the array in JSON */
+	const struct table_column *columns;
+	size_t n_columns;
 };
 struct table;
-/* -EINVAL: unknown column in -o (printed). */
-int table_new(const char *name, const struct table_column *columns, size_t n_columns,
-	      const struct ctl_options *o, struct table **ret);
+/* What -o means: the number of columns to show, and which; -EINVAL: unknown column (printed). */
+int table_choose(const struct table_layout *l, const struct ctl_options *o,
+		 size_t ret_chosen[static TABLE_MAX_COLUMNS]);
+int table_new(const struct table_layout *l, const struct ctl_options *o, struct table **ret);
 struct table *table_free(struct table *t);
 DEFINE_CLEANUP(struct table *, table_free)
 /* Lines are filled in after this; cells of columns that are not shown are ignored. */
 int table_add_line(struct table *t);
 int table_set(struct table *t, size_t column, const char *text); /* NULL: nothing there */
 _printf_(3, 4) int table_setf(struct table *t, size_t column, const char *format, ...);
+void table_color(struct table *t, size_t column, const char *color); /* after it has been set */
 int table_print(struct table *t);
+
+/* flow.c */
+
+/* Words in lines of a screen's width. */
+struct flow {
+	size_t indent; /* of lines but the first */
+	size_t width;  /* 0: lines have no end */
+	size_t column; /* where the cursor stands */
+	bool begun;    /* the next word needs a space before it */
+};
+/* Escapes the text and prints its words; color: an escape sequence, or NULL. */
+_printf_(3, 4) void flow_print(struct flow *f, const char *color, const char *format, ...);
 
 /* show.c */
 
-void show_summary(const struct ctl_options *o, const struct api_status *s);
+extern const struct table_layout show_networks_layout, show_ports_layout, show_addresses_layout;
 int show_networks(const struct ctl_options *o, const struct api_status *s);
 int show_ports(const struct ctl_options *o, const struct api_status *s);
-int show_containers(const struct ctl_options *o, const struct api_status *s);
-
-/* show-ndp.c */
-
-void show_ndp_summary(const struct api_status *s);
 int show_addresses(const struct ctl_options *o, const struct api_status *s);
+
+/* status.c */
+
+int status_show(const struct ctl_options *o, const struct api_status *s);
+
+/* verbs.c */
+
+struct verb {
+	const char *name;
+	int (*run)(const struct ctl_options *o);
+	const struct table_layout *table; /* NULL: prints none */
+	bool takes_json;
+	bool takes_file;
+	bool is_local; /* asks nobody */
+};
+const struct verb *verbs_find(const char *name);
+
+/* monitor.c */
+
+int monitor_run(const struct ctl_options *o);
+
+/* import.c */
+
+int import_ndppd(const struct ctl_options *o);

@@ -8,10 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEFAULT_CONTROL "/run/ipv6nat/control.sock"
-
-static void print_help(void)
+int main_help(const struct ctl_options *o)
 {
+	(void)o;
 	puts("Usage: ipv6natctl [OPTIONS] COMMAND\n"
 	     "\n"
 	     "  status             the whole picture, what is wrong first\n"
@@ -19,23 +18,22 @@ static void print_help(void)
 	     "  ports              published ports and their connections\n"
 	     "  addresses          what is answered on the uplinks\n"
 	     "  plan               the ruleset as applied, in nft syntax\n"
-	     "  check              diagnosis of this host (not yet)\n"
-	     "  monitor            follow changes as they happen (not yet)\n"
+	     "  monitor            follow changes as they happen\n"
 	     "  sync               observe and reconcile now\n"
 	     "  reload             read the configuration again\n"
 	     "  import-ndppd FILE  print our configuration for an ndppd.conf\n"
-	     "  version | help\n"
+	     "  version | help     of this program and the daemon | this text\n"
 	     "\n"
-	     "      --control PATH      the daemon's socket (" DEFAULT_CONTROL ")\n"
-	     "      --host [USER@]HOST  another host's daemon (not yet)\n"
-	     "  -o, --output COLUMNS    which columns, as NETWORK,MODE\n"
+	     "      --control PATH      the daemon's socket (" CTL_DEFAULT_CONTROL ")\n"
+	     "      --host [USER@]HOST  another host's daemon, through ssh\n"
+	     "  -o, --output COLUMNS    which columns of a table: A,B or +A,B for more\n"
 	     "      --json              for programs\n"
 	     "      --no-legend         no headings\n"
 	     "      --no-color          no colours\n"
-	     "      --version           as the command\n"
-	     "      --help              this text\n"
+	     "      --version, --help   as the commands, but without asking the daemon\n"
 	     "Exit status: 0 fine; 1 failed, or status has errors or warnings; 2 usage;\n"
 	     "3 no daemon behind the socket.");
+	return CTL_OK;
 }
 
 static _printf_(1, 2) int usage_error(const char *format, ...)
@@ -104,11 +102,10 @@ static int parse_options(int argc, char **argv, struct ctl_options *o, const cha
 			o->color = false;
 			break;
 		case OPTION_VERSION:
-			*ret_verb = "version";
-			return -1;
+			puts("ipv6natctl " IPV6NAT_VERSION);
+			return CTL_OK;
 		case 'h':
-			*ret_verb = "help";
-			return -1;
+			return main_help(o);
 		default: /* getopt_long() has said what */
 			fputs("  see: ipv6natctl --help\n", stderr);
 			return CTL_USAGE;
@@ -120,6 +117,7 @@ static int parse_options(int argc, char **argv, struct ctl_options *o, const cha
 
 static int check_usage(const struct ctl_options *o, const struct verb *verb, int n_arguments)
 {
+	size_t chosen[TABLE_MAX_COLUMNS];
 	int expected = verb->takes_file;
 
 	if (n_arguments < expected)
@@ -128,21 +126,23 @@ static int check_usage(const struct ctl_options *o, const struct verb *verb, int
 		return usage_error("%s: too many arguments", verb->name);
 	if (o->json && !verb->takes_json)
 		return usage_error("%s has no --json", verb->name);
-	if (o->columns && !verb->takes_columns)
+	if (o->columns && !verb->table)
 		return usage_error("%s has no columns to choose", verb->name);
-	if (!o->control || o->control[0] == '\0')
+	if (verb->table && table_choose(verb->table, o, chosen) < 0)
+		return CTL_USAGE;
+	if (o->control && o->control[0] == '\0')
 		return usage_error("--control needs a path");
-	if (o->host) {
-		ctl_error("run ipv6natctl there: ssh HOST ipv6natctl COMMAND",
-			  "--host is not available in this version");
-		return CTL_FAILED;
-	}
+	if (o->host && verb->is_local)
+		return usage_error("%s asks no daemon: it has no --host", verb->name);
+	if (o->host && !remote_check(o->host))
+		return usage_error("--host needs the name or address of a host");
 	return CTL_OK;
 }
 
 static int run(int argc, char **argv)
 {
-	struct ctl_options o = { .control = DEFAULT_CONTROL, .color = want_color() };
+	struct ctl_options o = { .color = want_color() };
+	_cleanup_(freep) char *safe = NULL;
 	const struct verb *verb;
 	const char *name = NULL;
 	int r;
@@ -152,20 +152,15 @@ static int run(int argc, char **argv)
 		return r;
 	if (!name)
 		return usage_error("which command?");
-	if (strcmp(name, "help") == 0) {
-		print_help();
-		return CTL_OK;
-	}
-	if (strcmp(name, "version") == 0) {
-		printf(o.json ? "{\"version\":\"%s\"}\n" : "ipv6natctl %s\n", IPV6NAT_VERSION);
-		return CTL_OK;
-	}
 	verb = verbs_find(name);
+	safe = ctl_escape(name, "");
 	if (!verb)
-		return usage_error("unknown command \"%s\"", name);
+		return usage_error("unknown command \"%s\"", safe ? safe : "");
 	r = check_usage(&o, verb, argc - optind - 1);
+	if (r != CTL_OK)
+		return r;
 	o.file = verb->takes_file ? argv[optind + 1] : NULL;
-	return r != CTL_OK ? r : verb->run(&o);
+	return o.host ? remote_run(&o, verb->name) : verb->run(&o);
 }
 
 int main(int argc, char **argv)

@@ -8,99 +8,145 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_COLUMNS 16
-
 struct table {
 	struct libscols_table *scols;
 	struct libscols_line *line;
-	const struct table_column *columns;
-	size_t n_columns;
+	const struct table_layout *layout;
 	bool json;
-	int place[MAX_COLUMNS]; /* -1: not shown */
+	int place[TABLE_MAX_COLUMNS]; /* -1: not shown */
 };
 
-static int find_column(const struct table *t, const char *name, size_t n)
+static int find_column(const struct table_layout *l, const char *name, size_t n)
 {
-	for (size_t i = 0; i < t->n_columns; i++)
-		if (strlen(t->columns[i].name) == n &&
-		    strncasecmp(t->columns[i].name, name, n) == 0)
+	for (size_t i = 0; i < l->n_columns; i++)
+		if (strlen(l->columns[i].name) == n &&
+		    strncasecmp(l->columns[i].name, name, n) == 0)
 			return (int)i;
 	return -EINVAL;
 }
 
-static void complain_column(const struct table *t, const char *name, size_t n)
+static void complain_column(const struct table_layout *l, const char *name, size_t n)
 {
 	_cleanup_(freep) char *copy = strndup(name, n), *safe = copy ? ctl_escape(copy, "") : NULL;
 	char known[256] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; i < t->n_columns && used < sizeof(known); i++)
+	for (size_t i = 0; i < l->n_columns && used < sizeof(known); i++)
 		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
-					 i > 0 ? "," : "columns: ", t->columns[i].name);
+					 i > 0 ? "," : "columns: ", l->columns[i].name);
 	ctl_error(known, "unknown column \"%s\"", safe ? safe : "");
 }
 
-static int show_column(struct table *t, size_t i, int place)
+int table_choose(const struct table_layout *l, const struct ctl_options *o,
+		 size_t chosen[static TABLE_MAX_COLUMNS])
 {
-	const struct table_column *c = &t->columns[i];
-	struct libscols_column *column;
-	int flags = (c->number ? SCOLS_FL_RIGHT : 0) | (c->trunc ? SCOLS_FL_TRUNC : 0);
+	const char *wanted = o->columns;
+	bool is_shown[TABLE_MAX_COLUMNS] = { 0 };
+	int n = 0;
 
-	column = scols_table_new_column(t->scols, c->name, c->width, flags);
+	for (size_t i = 0; (!wanted || wanted[0] == '+') && i < l->n_columns; i++)
+		if (!l->columns[i].extra || (o->json && !wanted)) {
+			is_shown[i] = true;
+			chosen[n++] = i;
+		}
+	if (wanted && wanted[0] == '+')
+		wanted++;
+	while (wanted) {
+		size_t length = strcspn(wanted, ",");
+		int i = find_column(l, wanted, length);
+
+		if (i < 0) {
+			complain_column(l, wanted, length);
+			return -EINVAL;
+		}
+		if (!is_shown[i]) {
+			is_shown[i] = true;
+			chosen[n++] = (size_t)i;
+		}
+		wanted = wanted[length] == ',' ? wanted + length + 1 : NULL;
+	}
+	return n;
+}
+
+/* Cells are broken at spaces; libsmartcols by itself breaks words. */
+static size_t wrap_chunk_size(const struct libscols_column *column, const char *data,
+			      void *userdata)
+{
+	(void)column;
+	(void)userdata;
+	return strlen(data);
+}
+
+static char *wrap_next_chunk(const struct libscols_column *column, char *data, void *userdata)
+{
+	size_t width = scols_column_get_width(column);
+	char *space = NULL;
+
+	(void)userdata;
+	if (strlen(data) <= width)
+		return NULL;
+	for (size_t i = 0; data[i] != '\0' && i <= width; i++)
+		if (data[i] == ' ')
+			space = data + i;
+	if (!space)
+		space = strchr(data, ' ');
+	if (!space)
+		return NULL;
+	*space = '\0';
+	return space + 1;
+}
+
+static int add_column(struct table *t, const struct table_column *c)
+{
+	int flags = (c->number ? SCOLS_FL_RIGHT : 0) | (c->wrap || c->list ? SCOLS_FL_WRAP : 0);
+	int r = 0, type = SCOLS_JSON_STRING;
+	struct libscols_column *column;
+
+	column = scols_table_new_column(t->scols, c->name, c->wrap ? 0.3 : 1, flags);
 	if (!column)
 		return -ENOMEM;
 	if (c->number)
-		(void)scols_column_set_json_type(column, SCOLS_JSON_NUMBER);
-	t->place[i] = place;
-	return 0;
+		type = SCOLS_JSON_NUMBER;
+	else if (c->list)
+		type = SCOLS_JSON_ARRAY_STRING;
+	r = scols_column_set_json_type(column, type);
+	if (r == 0 && t->json && c->list)
+		r = scols_column_set_wrapfunc(column, scols_wrapnl_chunksize,
+					      scols_wrapnl_nextchunk, NULL);
+	else if (r == 0 && (c->wrap || c->list))
+		r = scols_column_set_wrapfunc(column, wrap_chunk_size, wrap_next_chunk, NULL);
+	return r < 0 ? -ENOMEM : 0;
 }
 
-/* -o A,B: these in this order; else those that are not extra. */
-static int choose_columns(struct table *t, const char *wanted)
-{
-	int place = 0, r = 0;
-
-	for (size_t i = 0; i < t->n_columns; i++)
-		t->place[i] = -1;
-	for (size_t i = 0; !wanted && i < t->n_columns && r == 0; i++)
-		if (!t->columns[i].extra)
-			r = show_column(t, i, place++);
-	while (wanted && r == 0) {
-		size_t n = strcspn(wanted, ",");
-		int i = find_column(t, wanted, n);
-
-		if (i < 0) {
-			complain_column(t, wanted, n);
-			return -EINVAL;
-		}
-		if (t->place[i] < 0)
-			r = show_column(t, (size_t)i, place++);
-		wanted = wanted[n] == ',' ? wanted + n + 1 : NULL;
-	}
-	return r;
-}
-
-int table_new(const char *name, const struct table_column *columns, size_t n_columns,
-	      const struct ctl_options *o, struct table **ret)
+int table_new(const struct table_layout *layout, const struct ctl_options *o, struct table **ret)
 {
 	_cleanup_(table_freep) struct table *t = calloc(1, sizeof(*t));
-	int r;
+	size_t chosen[TABLE_MAX_COLUMNS];
+	int n, r = 0;
 
-	if (!t || n_columns > MAX_COLUMNS)
+	if (!t)
 		return -ENOMEM;
-	t->columns = columns;
-	t->n_columns = n_columns;
+	t->layout = layout;
 	t->json = o->json;
 	t->scols = scols_new_table();
 	if (!t->scols)
 		return -ENOMEM;
 	/* Escaping is ours: libsmartcols' own would escape the backslashes again. */
-	if (scols_table_set_name(t->scols, name) < 0 ||
+	if (scols_table_set_name(t->scols, layout->name) < 0 ||
 	    scols_table_enable_json(t->scols, o->json) < 0 ||
 	    scols_table_enable_noencoding(t->scols, 1) < 0 ||
+	    scols_table_enable_colors(t->scols, o->color) < 0 ||
 	    scols_table_enable_noheadings(t->scols, o->no_legend) < 0)
 		return -ENOMEM;
-	r = choose_columns(t, o->columns);
+	n = table_choose(layout, o, chosen);
+	if (n < 0)
+		return n;
+	for (size_t i = 0; i < TABLE_MAX_COLUMNS; i++)
+		t->place[i] = -1;
+	for (int i = 0; i < n && r == 0; i++) {
+		t->place[chosen[i]] = i;
+		r = add_column(t, &layout->columns[chosen[i]]);
+	}
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(&t);
@@ -145,7 +191,6 @@ int table_set(struct table *t, size_t column, const char *text)
 	safe = NULL;
 	return 0;
 }
-
 int table_setf(struct table *t, size_t column, const char *format, ...)
 {
 	_cleanup_(freep) char *text = NULL;
@@ -160,6 +205,17 @@ int table_setf(struct table *t, size_t column, const char *format, ...)
 		return -ENOMEM;
 	}
 	return table_set(t, column, text);
+}
+
+void table_color(struct table *t, size_t column, const char *color)
+{
+	struct libscols_cell *cell;
+
+	if (t->place[column] < 0)
+		return;
+	cell = scols_line_get_cell(t->line, (size_t)t->place[column]);
+	if (cell)
+		(void)scols_cell_set_color(cell, color);
 }
 
 int table_print(struct table *t)

@@ -36,7 +36,7 @@ static const char help_text[] =
 	"Usage: ipv6natd [OPTION]...\n"
 	"Gives Docker containers working IPv6: NAT, published ports, isolation.\n"
 	"\n"
-	"  --config FILE      read FILE and FILE.d/*.conf instead of " CONFIG_DEFAULT_FILE "\n"
+	"  --config FILE      instead of " CONFIG_DEFAULT_FILE "; FILE.d/*.conf, too\n"
 	"  --docker URL       the engine: unix://PATH, tcp://HOST:PORT, https://HOST:PORT\n"
 	"  --control PATH     the control socket, default " CONTROL_DEFAULT_PATH "\n"
 	"  --backend NAME     auto, nftables or ip6tables\n"

@@ -388,3 +388,52 @@ int api_json_error_read(const char *text, size_t n, char **ret_message, char **r
 	*ret_cure = steal_ptr(&cure);
 	return 0;
 }
+
+int api_json_event_read(const char *text, size_t n, struct api_event *ret,
+			char error[static API_ERROR_TEXT])
+{
+	struct api_event event = { .change = "", .severity = "" };
+	struct reader r = { .error = error };
+	json_error_t e;
+	int result;
+
+	error[0] = '\0';
+	event.document = json_loadb(text, n, JSON_REJECT_DUPLICATES, &e);
+	if (!event.document)
+		return bad(&r, "JSON", e.text);
+	result = json_unpack_ex(event.document, &e, 0, "{s:s, s:s, s:s, s?s, s?s}", "time",
+				&event.time, "kind", &event.kind, "message", &event.message,
+				"change", &event.change, "severity", &event.severity);
+	result = unpack_result(&r, "event", result, &e);
+	if (result < 0) {
+		api_event_done(&event);
+		return result;
+	}
+	*ret = event;
+	return 0;
+}
+
+void api_event_done(struct api_event *e)
+{
+	json_decref(e->document);
+	*e = (struct api_event){ 0 };
+}
+
+int api_json_pairs(const struct api_pair *pairs, size_t n, char **ret)
+{
+	json_t *object = json_object();
+	char *text = NULL;
+	bool ok = object;
+
+	for (size_t i = 0; i < n && ok; i++)
+		ok = json_object_set_new(object, pairs[i].key,
+					 pairs[i].value ? json_string(pairs[i].value)
+							: json_null()) == 0;
+	if (ok)
+		text = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	if (!text)
+		return -ENOMEM;
+	*ret = text;
+	return 0;
+}

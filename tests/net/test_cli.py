@@ -338,7 +338,7 @@ def test_exit_codes(engine, running):
     running.host.nft("delete table ip6 ipv6nat")
     running.wait_status(lambda s: [p["severity"] for p in s["problems"]] == ["notice"])
     assert running.ctl("status").returncode == 0
-    for args in "", "nonsense", "status more", "--json plan", "-o MODE status", "-o NONSENSE networks", \
+    for args in "", "nonsense", "status more", "--json help", "-o MODE status", "-o NONSENSE networks", \
             "--nonsense", "--control= status":
         done = running.ctl(args)
         assert done.returncode == 2 and done.stderr and not done.stdout, args
@@ -363,7 +363,7 @@ def test_tables(running):
     assert "\033" not in out + ports
 
 
-@pytest.mark.parametrize("verb", ["status", "networks", "ports", "sync", "reload", "version"])
+@pytest.mark.parametrize("verb", ["status", "networks", "ports", "addresses", "plan", "sync", "reload", "version"])
 def test_json(running, verb):
     """--json is one JSON document, and nothing beside it."""
     done = running.ctl("--json", verb)

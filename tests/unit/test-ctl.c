@@ -166,6 +166,29 @@ static int ctl_as(struct world *w, uid_t uid, char **arguments)
 			fail_msg("\"%s\" is not in:\n%s", part, text); \
 	} while (0)
 
+#define DOCUMENT(problems)                                                                      \
+	"{\"version\":\"9\",\"state\":\"ok\",\"uptime_s\":100.5,"                               \
+	"\"docker\":{\"host\":\"unix:///d\",\"connected\":true,\"version\":\"20.10.24\","       \
+	"\"api\":\"1.41\",\"events\":1,\"last_sync\":null},"                                    \
+	"\"backend\":{\"name\":\"nftables\",\"commits\":3,\"repairs\":0,\"elements\":12},"      \
+	"\"uplinks\":[{\"interface\":\"eth0\",\"up\":true,\"mac\":null,"                        \
+	"\"prefixes\":[\"2001:db8:1::/64\"],\"addresses\":[]}],"                                \
+	"\"networks\":[{\"id\":\"01\",\"name\":\"evil\\u001b[31m\\\\x\",\"bridge\":\"br-01\","  \
+	"\"subnets\":[\"fd00:6::/64\"],\"mode\":\"nat\",\"reason\":\"ULA\",\"uplink\":null,"    \
+	"\"snat\":null,\"prefix\":null,\"containers\":[{\"id\":\"ab\",\"name\":\"web\","        \
+	"\"address\":\"fd00:6::2\",\"public\":null,\"answered\":\"eth0\","                      \
+	"\"ports\":[{\"protocol\":\"tcp\","                                                     \
+	"\"host_address\":\"::\",\"host_port\":8080,\"container_port\":80,\"connections\":5,"   \
+	"\"state\":\"active\"}]},{\"id\":\"cd\",\"name\":\"silent\",\"address\":\"fd00:6::3\"," \
+	"\"public\":null,\"answered\":null,\"ports\":[]}]}],"                                   \
+	"\"ndp\":[{\"interface\":\"eth0\",\"targets\":1,\"solicitations\":10,"                  \
+	"\"advertisements\":9,\"dropped\":{\"checksum\":1,\"new\\u001b\":2},\"lost\":4,"        \
+	"\"rules\":[\"2001:db8:1:0:d0::/80\"]},{\"interface\":\"eth1\",\"targets\":3,"          \
+	"\"solicitations\":0,\"advertisements\":1,\"dropped\":{}}],"                            \
+	"\"problems\":[" problems "]}"
+#define PROBLEM(severity, message) \
+	"{\"code\":\"c\",\"severity\":\"" severity "\",\"message\":\"" message "\",\"cure\":\"z\"}"
+
 /* 3 means that no daemon is behind the socket, and the message says which and how to start it. */
 static void test_no_daemon(void **state)
 {
@@ -216,15 +239,53 @@ static void test_usage(void **state)
 	assert_int_equal(ctl(w, "--frobnicate"), 2);
 	assert_int_equal(ctl(w, "--no-color"), 2);
 	assert_int_equal(ctl(w, "status", "extra"), 2);
-	assert_int_equal(ctl(w, "plan", "--json"), 2);
+	assert_int_equal(ctl(w, "version", "extra"), 2);
+	assert_int_equal(ctl(w, "help", "--json"), 2);
 	assert_int_equal(ctl(w, "status", "-o", "ID"), 2);
+	assert_int_equal(ctl(w, "ports", "-o", "STATE,\x1b"), 2);
+	assert_says(w->err, "unknown column \"\\x1b\"");
+	assert_says(w->err, "CONTAINER,NETWORK,PROTOCOL,HOST,TARGET,STATE,CONNECTIONS");
+	assert_int_equal(ctl(w, "ports", "-o", ""), 2);
+	assert_int_equal(ctl(w, "ports", "-o", "+"), 2);
 	assert_int_equal(ctl(w, "import-ndppd"), 2);
+	assert_int_equal(ctl(w, "--host", "-oProxyCommand=true", "status"), 2);
+	assert_int_equal(ctl(w, "--host", "root@-x", "status"), 2);
+	assert_int_equal(ctl(w, "--host", "", "status"), 2);
+	assert_int_equal(ctl(w, "--host", "x", "import-ndppd", "file"), 2);
+	assert_int_equal(ctl(w, "--control", "", "status"), 2);
 	assert_int_equal(ctl(w, "check"), 1);
 	assert_says(w->err, "not available in this version");
-	assert_int_equal(ctl(w, "--host", "x", "status"), 1);
-	assert_int_equal(ctl(w, "version"), 0);
-	assert_says(w->out, IPV6NAT_VERSION);
+	assert_string_equal(w->out, "");
 	assert_int_equal(ctl(w, "help"), 0);
+	assert_null(strstr(w->out, "check"));
+}
+
+/* Of this program without asking, of the daemon if it can be asked; never an error. */
+static void test_version(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(ctl(w, "version"), 0);
+	assert_string_equal(w->out, "ipv6natctl " IPV6NAT_VERSION "\nipv6natd: not running\n");
+	assert_string_equal(w->err, "");
+	assert_int_equal(ctl(w, "version", "--json"), 0);
+	assert_string_equal(w->out, "{\"version\":\"" IPV6NAT_VERSION "\",\"daemon\":null}\n");
+	start_daemon(w);
+	w->status = DOCUMENT("");
+	assert_int_equal(ctl(w, "version"), 0);
+	assert_string_equal(w->out, "ipv6natctl " IPV6NAT_VERSION "\nipv6natd 9\n");
+	assert_int_equal(ctl(w, "--version"), 0);
+	assert_string_equal(w->out, "ipv6natctl " IPV6NAT_VERSION "\n");
+	assert_int_equal(ctl(w, "version", "--json"), 0);
+	assert_string_equal(w->out, "{\"version\":\"" IPV6NAT_VERSION "\",\"daemon\":\"9\"}\n");
+	w->status = "[]";
+	assert_int_equal(ctl(w, "version"), 0);
+	assert_says(w->out, "ipv6natd: of another version");
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(ctl_as(w, 65534, ARGUMENTS((char *)(uintptr_t) "version")), 0);
+	assert_says(w->out, "ipv6natd: cannot be asked");
+	assert_string_equal(w->err, "");
 }
 
 /* The help is read on a screen of 80 by 24. */
@@ -241,29 +302,6 @@ static void test_help(void **state)
 	}
 	assert_true(lines <= 24);
 }
-
-#define DOCUMENT(problems)                                                                      \
-	"{\"version\":\"9\",\"state\":\"ok\",\"uptime_s\":100.5,"                               \
-	"\"docker\":{\"host\":\"unix:///d\",\"connected\":true,\"version\":\"20.10.24\","       \
-	"\"api\":\"1.41\",\"events\":1,\"last_sync\":null},"                                    \
-	"\"backend\":{\"name\":\"nftables\",\"commits\":3,\"repairs\":0,\"elements\":12},"      \
-	"\"uplinks\":[{\"interface\":\"eth0\",\"up\":true,\"mac\":null,"                        \
-	"\"prefixes\":[\"2001:db8:1::/64\"],\"addresses\":[]}],"                                \
-	"\"networks\":[{\"id\":\"01\",\"name\":\"evil\\u001b[31m\\\\x\",\"bridge\":\"br-01\","  \
-	"\"subnets\":[\"fd00:6::/64\"],\"mode\":\"nat\",\"reason\":\"ULA\",\"uplink\":null,"    \
-	"\"snat\":null,\"prefix\":null,\"containers\":[{\"id\":\"ab\",\"name\":\"web\","        \
-	"\"address\":\"fd00:6::2\",\"public\":null,\"answered\":\"eth0\","                      \
-	"\"ports\":[{\"protocol\":\"tcp\","                                                     \
-	"\"host_address\":\"::\",\"host_port\":8080,\"container_port\":80,\"connections\":5,"   \
-	"\"state\":\"active\"}]},{\"id\":\"cd\",\"name\":\"silent\",\"address\":\"fd00:6::3\"," \
-	"\"public\":null,\"answered\":null,\"ports\":[]}]}],"                                   \
-	"\"ndp\":[{\"interface\":\"eth0\",\"targets\":1,\"solicitations\":10,"                  \
-	"\"advertisements\":9,\"dropped\":{\"checksum\":1,\"new\\u001b\":2},\"lost\":4,"        \
-	"\"rules\":[\"2001:db8:1:0:d0::/80\"]},{\"interface\":\"eth1\",\"targets\":3,"          \
-	"\"solicitations\":0,\"advertisements\":1,\"dropped\":{}}],"                            \
-	"\"problems\":[" problems "]}"
-#define PROBLEM(severity, message) \
-	"{\"code\":\"c\",\"severity\":\"" severity "\",\"message\":\"" message "\",\"cure\":\"z\"}"
 
 /* status: all on a screen, the worst first, nothing that a terminal would obey; 1 if not well. */
 static void test_status(void **state)
@@ -310,8 +348,11 @@ static void test_tables(void **state)
 	assert_int_equal(ctl(w, "networks", "--no-legend", "-o", "mode,ID"), 0);
 	/* libsmartcols before 2.41 leaves room for the hidden header. */
 	assert_true(strcmp(w->out, "nat  01\n") == 0 || strcmp(w->out, "nat 01\n") == 0);
-	assert_int_equal(ctl(w, "networks", "-o", "mode,nonsense"), 2);
-	assert_says(w->err, "NETWORK,MODE,BRIDGE");
+	assert_null(strstr(w->out, "br-01"));
+	assert_int_equal(ctl(w, "networks", "--no-legend", "-o", "mode,ID,mode"), 0);
+	assert_true(strcmp(w->out, "nat  01\n") == 0 || strcmp(w->out, "nat 01\n") == 0);
+	assert_int_equal(ctl(w, "networks", "-o", "+bridge"), 0);
+	assert_says(w->out, "REASON BRIDGE\n");
 	assert_int_equal(ctl(w, "ports", "--no-legend"), 0);
 	assert_says(w->out, "[::]:8080 [fd00:6::2]:80 active");
 	assert_int_equal(ctl(w, "ports", "--json", "-o", "CONTAINER,CONNECTIONS"), 0);
@@ -320,6 +361,14 @@ static void test_tables(void **state)
 	assert_int_equal(ctl(w, "networks", "--json", "-o", "NETWORK,SNAT"), 0);
 	assert_says(w->out, "\"network\": \"evil\\u001b[31m\\\\x\"");
 	assert_says(w->out, "\"snat\": null");
+	/* without a choice, programs get all columns; what is a list in the document is one here */
+	assert_int_equal(ctl(w, "networks", "--json"), 0);
+	assert_says(w->out, "\"id\": \"01\"");
+	assert_says(w->out, "\"subnets\": [\n");
+	assert_int_equal(ctl(w, "ports", "--json"), 0);
+	assert_says(w->out, "\"host_address\": \"::\"");
+	assert_says(w->out, "\"host_port\": 8080");
+	assert_says(w->out, "\"container_port\": 80");
 	w->status = "{}";
 	assert_int_equal(ctl(w, "networks"), 1);
 	assert_says(w->err, "cannot be understood");
@@ -328,6 +377,10 @@ static void test_tables(void **state)
 	assert_says(w->err, "Input/output error");
 	assert_int_equal(ctl(w, "plan"), 0);
 	assert_string_equal(w->out, "table ip6 ipv6nat {\n\tcomment \"\\x1b[31m\"\n}\n");
+	assert_int_equal(ctl(w, "plan", "--json"), 0);
+	assert_string_equal(
+		w->out,
+		"{\"plan\":\"table ip6 ipv6nat {\\n\\tcomment \\\"\\u001B[31m\\\"\\n}\\n\"}\n");
 	w->no_plan = true;
 	assert_int_equal(ctl(w, "plan"), 0);
 	assert_string_equal(w->out, "");
@@ -411,6 +464,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_no_daemon, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_permission, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_usage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_help, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tables, setup, teardown),
