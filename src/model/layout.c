@@ -221,7 +221,6 @@ static void layout_sets(struct builder *b)
 	set(b, SET_HOST_ADDRESS, RULESET_VERDICT_MAP, RULESET_DADDR, 0, 0);
 	publish_map(b, SET_PUBLISH_ADDRESS, RULESET_DADDR, RULESET_L4PROTO, RULESET_DPORT);
 	publish_map(b, SET_PUBLISH_ANY, RULESET_L4PROTO, RULESET_DPORT, 0);
-	set(b, SET_PUBLISHED, RULESET_SET, RULESET_L4PROTO, RULESET_DPORT, 0);
 	set(b, SET_INSIDE, RULESET_SET, RULESET_SADDR32, 0, 0)->size = LAYOUT_INSIDE_MAX;
 	set(b, SET_SELF, RULESET_SET, RULESET_SADDR, RULESET_L4PROTO, RULESET_DPORT);
 	set(b, SET_SOURCE, RULESET_VERDICT_MAP, RULESET_SADDR, 0, 0)->interval = true;
@@ -238,27 +237,31 @@ static void layout_sets(struct builder *b)
 /*
  * To this host: translate. The addresses known to be local are one hash lookup away. The fib
  * answers for all others, so that an address that came a moment ago, or while nobody kept the
- * map, publishes as well; what leaves a container for elsewhere is spared that by its port.
+ * map, publishes as well.
  */
 static void layout_destination(struct builder *b, const char *name, enum ruleset_hook hook)
 {
 	base_chain(b, name, true, hook, PRIORITY_DNAT);
 	rule(b, vmap(SET_HOST_ADDRESS, RULESET_DADDR));
-	rule(b, in_set(SET_PUBLISHED, RULESET_L4PROTO, RULESET_DPORT, 0), is_local(RULESET_DADDR),
-	     go_to("publish_to_unknown"));
+	rule(b, is_local(RULESET_DADDR), go_to("publish_to_unknown"));
 }
 
 /*
  * What is not translated reaches docker-proxy. Link-local clients stay with it, as their packets
- * cannot be forwarded. Internal networks are to reach neither: what it does for them is leaving.
+ * cannot be forwarded. Internal networks are not to reach it, as what it does for them is leaving:
+ * theirs is translated without exception, and dropped by the forward chain.
  */
+static void layout_link_local(struct builder *b, enum ruleset_field f)
+{
+	rule(b, in_prefix(f, link_local), not_in(SET_INTERNAL, RULESET_IIFNAME),
+	     verdict(RULESET_RETURN));
+}
+
 static void layout_publish_guards(struct builder *b)
 {
-	struct ruleset_expr inside = in_set(SET_INSIDE, RULESET_SADDR32, 0, 0);
-
-	rule(b, in_prefix(RULESET_SADDR, link_local), go_to(CHAIN_UNTRANSLATED));
-	rule(b, inside, in_set(SET_INTERNAL, RULESET_IIFNAME, 0, 0), go_to(CHAIN_UNTRANSLATED));
-	rule(b, inside, in_set(SET_SELF, RULESET_SADDR, RULESET_L4PROTO, RULESET_DPORT),
+	layout_link_local(b, RULESET_SADDR);
+	rule(b, in_set(SET_INSIDE, RULESET_SADDR32, 0, 0),
+	     in_set(SET_SELF, RULESET_SADDR, RULESET_L4PROTO, RULESET_DPORT),
 	     verdict(RULESET_RETURN));
 }
 
@@ -266,7 +269,7 @@ static void layout_publish(struct builder *b)
 {
 	chain(b, "publish_to_unknown");
 	rule(b, in_prefix(RULESET_DADDR, loopback), verdict(RULESET_RETURN));
-	rule(b, in_prefix(RULESET_DADDR, link_local), go_to(CHAIN_UNTRANSLATED));
+	layout_link_local(b, RULESET_DADDR);
 	rule(b, go_to(CHAIN_PUBLISH_ADDRESS));
 
 	chain(b, CHAIN_PUBLISH_ADDRESS);
@@ -277,25 +280,19 @@ static void layout_publish(struct builder *b)
 	chain(b, CHAIN_PUBLISH_ANY);
 	layout_publish_guards(b);
 	rule(b, dnat(SET_PUBLISH_ANY, RULESET_L4PROTO, RULESET_DPORT, 0));
-
-	chain(b, CHAIN_UNTRANSLATED);
-	rule(b, in_set(SET_INTERNAL, RULESET_IIFNAME, 0, 0),
-	     in_set(SET_PUBLISHED, RULESET_L4PROTO, RULESET_DPORT, 0), verdict(RULESET_DROP));
 }
 
 /*
  * Isolation is decided where a packet enters a network: whatever comes from another network or
- * from outside is treated alike. Translated traffic passes first, so it passes ICC off too; a
- * source is translated only after this hook, so that the first packet of no connection passes by
- * it. Nothing is translated from or to internal networks; what leaves them is dropped before what
- * others have opened is looked at.
+ * from outside is treated alike. What leaves an internal network is dropped before anything that
+ * others have opened is looked at. Translated traffic passes then, so it passes ICC off too.
  */
 static void layout_forward(struct builder *b)
 {
 	base_chain(b, "forward", false, RULESET_HOOK_FORWARD, PRIORITY_FILTER);
-	rule(b, ct_status(IPS_SRC_NAT | IPS_DST_NAT), verdict(RULESET_ACCEPT));
 	rule(b, ct_state(CT_ESTABLISHED | CT_RELATED), verdict(RULESET_ACCEPT));
 	rule(b, in_set(SET_INTERNAL, RULESET_IIFNAME, 0, 0), go_to(CHAIN_INTERNAL));
+	rule(b, ct_status(IPS_DST_NAT), verdict(RULESET_ACCEPT));
 	rule(b, in_set(SET_OVERLAPPING, RULESET_OIFNAME, 0, 0), not_in(SET_LIVE, RULESET_DADDR),
 	     verdict(RULESET_ACCEPT));
 	rule(b, vmap(SET_TO, RULESET_OIFNAME));

@@ -10,10 +10,7 @@
 #define SET_HOST_ADDRESS "host_address"       /* addresses of this host -> publish chain */
 #define SET_PUBLISH_ADDRESS "publish_address" /* address . protocol . port -> address . port */
 #define SET_PUBLISH_ANY "publish_any"         /* protocol . port -> address . port */
-/* Every protocol . port in the two maps. Not the port alone: the kernel keeps two-byte keys in a
- * bitmap, and walks a list of all of them for each one that it adds. */
-#define SET_PUBLISHED "published"
-#define SET_INSIDE "inside"     /* the first 32 bits of every subnet of ours */
+#define SET_INSIDE "inside"                   /* the first 32 bits of every subnet of ours */
 #define SET_SELF "self"         /* container . protocol . host port of its own: see needs_proxy() */
 #define SET_SOURCE "source"     /* subnet -> the network's source chain */
 #define SET_TO "to"             /* bridge -> what may enter it */
@@ -38,7 +35,6 @@
 #define CHAIN_INTERNAL "internal"
 #define CHAIN_PUBLISH_ADDRESS "publish_to_address"
 #define CHAIN_PUBLISH_ANY "publish_to_any"
-#define CHAIN_UNTRANSLATED "untranslated"
 
 /* Adds the standing part of a table. 0 or -ENOMEM. */
 int layout_ip6(struct ruleset_table *t);

@@ -157,12 +157,6 @@ static int put_mapping(struct context *c, const struct mapping *m)
 	ruleset_put_address(e->data, &offset, &m->address);
 	ruleset_put_port(e->data, &offset, m->port.container_port);
 
-	e = layout_element(ip6(c), SET_PUBLISHED);
-	if (!e)
-		return -ENOMEM;
-	offset = 0;
-	ruleset_put_protocol(e->key, &offset, m->port.protocol);
-	ruleset_put_port(e->key, &offset, m->port.host_port);
 	return m->net->needs_proxy ? put_self(c, m) : 0;
 }
 

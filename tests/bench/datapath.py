@@ -246,7 +246,7 @@ RULESETS = {
     "control": variant(),               # the same again: its distance to "ours" is the noise
     "no-counter": variant((r"\t\tcounter\n", "")),
     "no-guards": variant((r"(?s)(chain publish_to_(?:any|address) \{\n).*?(\t\tdnat )", r"\1\2")),
-    "no-prefilter": variant((r"(th|meta l4proto \. th) dport @published fib", "fib")),
+    "no-fib": variant((r"\t\tfib daddr type local[^\n]*\n", "")),
     "post-interval": variant((r"@nh,64,32 @inside ip6 saddr vmap @source", "ip6 saddr vmap @source")),
     "post-gate": variant((r"@nh,64,32 @inside ip6 saddr vmap @source", "@nh,64,32 vmap @gate"),
                          (r"\tset inside {", "\tmap gate {\n\t\ttypeof @nh,64,32 : verdict\n\t\tsize 1024\n\t\telements = "

@@ -282,7 +282,6 @@ def test_sctp_is_translated(lab, world):
     web = world.web.v6()
     with away(world.daemon), Capture(world.web.ns, "eth0", "ip6 proto 132") as capture, \
             lab.client.open_socket(kind=socket.SOCK_RAW, protocol=132) as sock:
-        lab.host.nft(input=f"add element ip6 ipv6nat published {{ sctp . 7000 }}\n"
-                           f"add element ip6 ipv6nat publish_any {{ sctp . 7000 : {web} . 7001 }}\n")
+        lab.host.nft(input=f"add element ip6 ipv6nat publish_any {{ sctp . 7000 : {web} . 7001 }}\n")
         sock.sendto(sctp_init(5000, 7000), (FIRST, 0))
         capture.wait_for(rf"{lab.client.v6}\.5000 > {web}\.7001: sctp.*INIT")

@@ -233,19 +233,10 @@ static void test_forced_on_native(void **state)
 /* Property: a network in mode native or off is in none of our sets; one in any other mode is. */
 static void test_native_and_off_are_left_alone(void **state)
 {
-	static const char *const sets[] = { "to",
-					    "bridges",
-					    "source",
-					    "allowed",
-					    "inside",
-					    "internal",
-					    "self",
-					    "open",
-					    "live",
-					    "publish_any",
-					    "publish_address",
-					    "published",
-					    "isolated_ports" };
+	static const char *const sets[] = {
+		"to",   "bridges", "source", "allowed",     "inside",          "internal",
+		"self", "open",    "live",   "publish_any", "publish_address", "isolated_ports"
+	};
 	static const enum net_mode modes[] = { NET_MODE_NATIVE, NET_MODE_OFF };
 
 	(void)state;
