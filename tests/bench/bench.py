@@ -26,6 +26,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/bench")]
 
 import datapath
+import ndp
 from lab import Daemon, Engine, Lab, Unavailable, outcome, peer_of, tcp_ask, wait_for
 
 SUBNET = "fd00:6::/64"
@@ -463,13 +464,21 @@ def report_datapath(report, udp, tcp):
                f"{ratio:.1f} times as many", ">= 25", ratio >= 25)
 
 
+# ------------------------------------------------------------ 8 neighbour solicitations
+
+def measure_ndp(report, directory, quick):
+    report.title("8. Answers to neighbour solicitations")
+    for row in ndp.measure(f"{directory}/bench-ndp", quick, report.say):
+        report.row(*row)
+
+
 # ------------------------------------------------------------ all of it
 
 def main():
     parser = argparse.ArgumentParser(description="The numbers of ipv6natd, as ratios.")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, two minutes")
     parser.add_argument("--programs", default=str(TOP / "build"), help="where make has put them")
-    parser.add_argument("--only", default="sync,host,datapath", help="parts, default: %(default)s")
+    parser.add_argument("--only", default="sync,host,datapath,ndp", help="parts, default: %(default)s")
     args = parser.parse_args()
     directory = os.path.abspath(args.programs)
     datapath.use_programs(directory)
@@ -482,6 +491,8 @@ def main():
         exec_ms = measure_sync(report, args.quick) if "sync" in args.only else 2.0
         if "datapath" in args.only:
             measure_datapath(report, args.quick)
+        if "ndp" in args.only:
+            measure_ndp(report, directory, args.quick)
         if "host" in args.only:
             measure_host(report, args.quick, exec_ms)
     except (Unavailable, RuntimeError, AssertionError) as error:

@@ -288,7 +288,7 @@ MATRIX = (
     ("a1", "", A2, TARGET, "a2", A1),                                           # icc
     ("i1", "", A2, TARGET, "", ""),
 )
-COUNTED = 9             # rows of the matrix that lead to port PORT of "::"
+COUNTED = 10            # rows of the matrix that ask for port PORT of "::", and are not link-local
 LISTEN = {"a1": [TARGET], "a2": [TARGET], "b1": [TARGET], "i1": [TARGET], "router": [PORT, 7000, 7100], "client": [PORT]}
 
 

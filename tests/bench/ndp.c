@@ -3,6 +3,8 @@
  * Neighbour solicitations: an asker, and io/ndp by itself as the one who answers.
  *
  *   serve INTERFACE TARGETS [classic]      answers until it is killed; prints "ready" first
+ *   bare INTERFACE                         the least that any process has to do: one system call to
+ *                                          receive, one to send, and no checks between them
  *   latency INTERFACE TARGETS N GAP-US     asks one after the other; prints the times in ns
  *   flood INTERFACE TARGETS N RATE         asks N times, RATE times per second (0: at most);
  *                                          prints sent, answered, wall ns, CPU ns of the asker
@@ -62,7 +64,50 @@ static void get_mac(int fd, const char *interface, uint8_t ret[static 6])
 	memcpy(ret, request.ifr_hwaddr.sa_data, 6);
 }
 
+static int open_socket(const char *interface, bool receive)
+{
+	const struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = receive ? htons(ETH_P_IPV6) : 0,
+		.sll_ifindex = (int)if_nametoindex(interface),
+	};
+	const int yes = 1, bytes = 8 << 20;
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof(yes)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		die(interface);
+	return fd;
+}
+
 /* -------------------------------------------------------------------- serve */
+
+static void bare(const char *interface)
+{
+	int fd = open_socket(interface, true);
+	uint8_t frame[2048], reply[ND_ADVERTISEMENT_SIZE];
+	struct nd_advertisement a = { .router = true, .solicited = true };
+	struct nd_solicitation s;
+
+	get_mac(fd, interface, a.mac);
+	memcpy(a.ethernet_source, a.mac, sizeof(a.mac));
+	(void)printf("ready bare\n");
+	(void)fflush(stdout);
+	for (;;) {
+		ssize_t n = recv(fd, frame, sizeof(frame), 0);
+
+		if (n < 0)
+			die("recv");
+		if (nd_parse(frame, (size_t)n, &s) != NDP_DROP_NONE)
+			continue;
+		memcpy(a.ethernet_destination, s.reply_mac, sizeof(s.reply_mac));
+		a.source = a.target = s.target;
+		a.destination = s.source;
+		nd_encode_advertisement(&a, reply);
+		(void)send(fd, reply, sizeof(reply), 0);
+	}
+}
 
 static void on_change(void *userdata)
 {
@@ -108,23 +153,6 @@ static void serve(const char *interface, uint32_t n_targets, bool classic)
 
 /* ---------------------------------------------------------------------- ask */
 
-static int open_asker(const char *interface, bool receive)
-{
-	const struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = receive ? htons(ETH_P_IPV6) : 0,
-		.sll_ifindex = (int)if_nametoindex(interface),
-	};
-	const int yes = 1, bytes = 8 << 20;
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof(yes)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0 ||
-	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		die(interface);
-	return fd;
-}
-
 /* A multicast solicitation with SLLA: an advertisement of the same shape, and then its checksum. */
 static void build(const uint8_t mac[static 6], const struct in6_addr *address,
 		  uint8_t frame[static ND_PROBE_SIZE])
@@ -164,7 +192,7 @@ static bool await_answer(int fd, const struct in6_addr *address, uint64_t start)
 
 static void latency(const char *interface, uint32_t n_targets, uint32_t n, uint32_t gap_us)
 {
-	int fd = open_asker(interface, true);
+	int fd = open_socket(interface, true);
 	uint8_t mac[6], frame[ND_PROBE_SIZE];
 
 	get_mac(fd, interface, mac);
@@ -205,7 +233,7 @@ static void flood(const char *interface, uint32_t n_targets, uint32_t n, uint32_
 	static uint8_t frames[BURST][ND_PROBE_SIZE];
 	struct mmsghdr messages[BURST] = { 0 };
 	struct iovec iov[BURST];
-	int fd = open_asker(interface, false);
+	int fd = open_socket(interface, false);
 	uint64_t received = count_received(interface), wall, cpu;
 	uint32_t sent = 0;
 	uint8_t mac[6];
@@ -247,6 +275,8 @@ int main(int argc, char **argv)
 		number[i] = (uint32_t)strtoul(argv[i], NULL, 10);
 	if (argc >= 4 && strcmp(argv[1], "serve") == 0)
 		serve(argv[2], number[3], argc > 4);
+	else if (argc == 3 && strcmp(argv[1], "bare") == 0)
+		bare(argv[2]);
 	else if (argc == 6 && strcmp(argv[1], "latency") == 0)
 		latency(argv[2], number[3], number[4], number[5]);
 	else if (argc == 6 && strcmp(argv[1], "flood") == 0)

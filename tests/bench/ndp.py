@@ -5,6 +5,7 @@
     asker: a-kernel ===== v0 kernel     one namespace and one veth pair for each who answers;
            a-ndppd  ===== v0 ndppd      they take turns (A B C A B C ...), the asker on the first
            a-ours   ===== v0 ours       CPU, who answers on the last
+           a-bare   ===== v0 bare       a process that does the least
            a-nobody ===== v0 nobody
 
 Property: the same questions, the answers checked (latency) or counted by the interface (flood). CPU per
@@ -78,6 +79,7 @@ class World:
             self.spaces["kernel"].ip(f"addr add {FIRST}/64 dev v0 nodad")
             self.start("ours", self.program, "serve", "v0", TARGETS)
             self.start("classic", self.program, "serve", "v0", TARGETS, "classic")
+            self.start("bare", self.program, "bare", "v0")
             if self.ndppd:
                 config = Path(self.directory) / "ndppd.conf"
                 config.write_text(NDPPD)
@@ -99,7 +101,7 @@ class World:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def names(self):
-        return ["nobody", "kernel", *(["ndppd"] if self.ndppd else []), "ours", "classic"]
+        return ["nobody", "kernel", *(["ndppd"] if self.ndppd else []), "bare", "ours", "classic"]
 
     def add(self, name):
         subprocess.run(["ip", "netns", "add", self.prefix + name], check=True)
@@ -178,9 +180,9 @@ def ratio(rounds, one, other):
 
 def measure_round(world, quick):
     now, n = {}, 1000 if quick else 3000
-    peers = [name for name in world.names() if name not in ("nobody", "classic")]
+    peers = [name for name in world.names() if name not in ("nobody", "classic", "bare")]
     for gap in 0, 1000:
-        for name in peers:
+        for name in (*peers, "bare"):
             now["latency", gap, name], now["p99", gap, name] = world.latency_us(name, n, gap)
     nobody = world.flood("nobody", 320000, 0)
     for name in peers:
@@ -199,10 +201,10 @@ def measure_round(world, quick):
 
 
 def print_rounds(say, world, rounds):
-    peers = [name for name in world.names() if name not in ("nobody", "classic")]
+    peers = [name for name in world.names() if name not in ("nobody", "classic", "bare")]
     for gap, what in (0, "one after the other"), (1000, "1 ms apart"):
         say(f"  solicitation -> advertisement, {what}, us")
-        for name in peers:
+        for name in (*peers, "bare"):
             say(f"    {name:8} median {spread([r['latency', gap, name] for r in rounds]):28} "
                 f"p99 {spread([r['p99', gap, name] for r in rounds])}")
     say("  advertisements per CPU second")
@@ -232,6 +234,9 @@ def summarise(world, rounds, growth):
         times = ratio(rounds, ("latency", 0, "ndppd"), ("latency", 0, "ours"))
         ndppd = statistics.median(r["latency", 0, "ndppd"] for r in rounds)
         yield "", f"{ours:.1f} us", f"ndppd: {ndppd:.1f} us", f"{times:.2f} times as fast", ">= 1.7", times >= 1.7
+    bare = statistics.median(r["latency", 0, "bare"] for r in rounds)
+    times = ratio(rounds, ("latency", 0, "ours"), ("latency", 0, "bare"))
+    yield "", f"{ours:.1f} us", f"one recv() and one send(): {bare:.1f} us", f"{times:.2f} times", "", None
     times = ratio(rounds, ("rate", "ours"), ("rate", "kernel"))
     yield ("advertisements per CPU second", f"{rate:,.0f}",
            f"kernel: {statistics.median(r['rate', 'kernel'] for r in rounds):,.0f}",
