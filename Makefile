@@ -31,7 +31,7 @@ endif
 override CPPFLAGS += -D_GNU_SOURCE -DIPV6NAT_VERSION='"$(VERSION)"' -Iinclude -Isrc
 override CFLAGS += -std=gnu17 $(WARNINGS) $(SANFLAGS)
 override LDFLAGS += $(SANFLAGS)
-ifneq ($(filter-out help deps clean,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help deps deb clean,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(ALL_PKGS) 2>/dev/null)
 DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 CTL_LIBS = $(shell $(PKG_CONFIG) --libs $(CTL_PKGS))
@@ -54,7 +54,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
 .PHONY: all help deps check check-programs check-unit check-corpus check-rules check-net check-machine check-qemu check-san \
-	demo bench analyze format install clean
+	demo bench analyze format install deb clean
 .DELETE_ON_ERROR:
 
 all: $(B)/ipv6natd $(B)/ipv6natctl ## build the daemon and the inspection tool
@@ -170,6 +170,17 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 		>$(DESTDIR)$(UNITDIR)/ipv6natd.service
 	test -e $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf || \
 		install -D -m 644 contrib/ipv6nat.conf $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf
+
+# The whole tree with contrib/debian as debian/, so that the source package builds anywhere.
+DEB_TREE := build/deb/ipv6nat-$(VERSION)
+deb: ## Debian packages, binary and source, in build/deb (DEBFLAGS: for dpkg-buildpackage)
+	$(Q)contrib/install-deps package
+	$(Q)rm -rf build/deb
+	$(Q)mkdir -p $(DEB_TREE)
+	$(Q)tar -c --exclude=__pycache__ COPYING Makefile README.md contrib include man src systemd tests | \
+		tar -x -C $(DEB_TREE)
+	$(Q)mv $(DEB_TREE)/contrib/debian $(DEB_TREE)/debian
+	$(Q)cd $(DEB_TREE) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc $(DEBFLAGS)
 
 clean: ## remove build products
 	rm -rf build

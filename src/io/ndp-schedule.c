@@ -89,8 +89,9 @@ static uint64_t random_below(uint64_t limit)
 	uint64_t r = 0;
 
 	/* Not a secret: if there are no random bytes yet, the jitter is missing, that is all. */
-	(void)getrandom(&r, sizeof(r), GRND_NONBLOCK);
-	return limit ? r % limit : 0;
+	if (limit == 0 || getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
+		return 0;
+	return r % limit;
 }
 
 static void send_probe(struct ndp_uplink *u, const struct in6_addr *target,
