@@ -405,7 +405,7 @@ static const struct conf_key proxy_keys[] = {
 };
 
 static const struct conf_key pool_keys[] = {
-	{ "Range", parse_pool_range, reset_pool_range, WHOLE(config_pool), A_PREFIX, ANY },
+	{ "Range", parse_pool_range, reset_pool_range, WHOLE(config_pool), A_PREFIX, NULL },
 	{ "Uplink", parse_interface, reset_string, FIELD(config_pool, uplink), AN_INTERFACE, ANY },
 	{ "Ports", parse_pool_ports, NULL, FIELD(config_pool, all_ports), "published or all", ANY },
 	{ 0 },

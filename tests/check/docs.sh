@@ -1,105 +1,120 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Documents name what there is, and nothing else: options of --help and of the man page are the
-# same; every configuration key is in ipv6nat.conf(5) and in the sample; every problem code is in
-# ipv6natd(8).
+# Documents name what there is, and nothing else. What there is comes from the programs themselves:
+# --help, what they say to a wrong value, and their tables of names. An entry of a man page is an .It
+# line; what the text mentions does not count.
 set -euo pipefail
-
+daemon=build/ipv6natd ctl=build/ipv6natctl
+daemon_man=man/ipv6natd.8 ctl_man=man/ipv6natctl.1 conf_man=man/ipv6nat.conf.5
+sample=contrib/ipv6nat.conf keys=src/wire/conf-ini-keys.c
 failed=0
-missing=()
-complain() {
-	echo "$1"
-	failed=1
+
+for file in $daemon $ctl; do
+	[[ -x $file ]] || { echo "$file is not built" && exit 75; }
+done
+
+# compare WHAT DOCUMENT IN_THE_PROGRAM IN_THE_DOCUMENT: the last two have one name per line.
+compare() {
+	local name
+	while read -r name; do
+		[[ -z $name ]] || { echo "$2: $1 $name is missing" && failed=1; }
+	done < <(comm -23 <(sort -u <<<"$3") <(sort -u <<<"$4"))
+	while read -r name; do
+		[[ -z $name ]] || { echo "$2: there is no $1 $name" && failed=1; }
+	done < <(comm -13 <(sort -u <<<"$3") <(sort -u <<<"$4"))
 }
 
-have() {
-	local file
-	for file in "$@"; do
-		if [[ ! -e $file ]]; then
-			missing+=("$file")
-			return 1
-		fi
-	done
+# compare_all: neither may be empty, as it is when we look for it in the wrong place.
+compare_all() {
+	[[ -n $3 && -n $4 ]] || { echo "$2: no $1 found" && failed=1; }
+	compare "$@"
 }
 
-# Long options as --help shows them, one per line.
+# Names in static const char *const TABLE[] = { [X] = "name", ... }.
+table() {
+	sed -n "/ $2\[\] = {/,/^\s*};/p" "$1" | grep -oP '= "\K[^"]+' || true
+}
+
+# Names of the entries in the section (.Sh or .Ss) of a man page.
+entries() {
+	awk -v title="$2" '
+		/^\.S[hs] / { inside = substr($0, 5) == title }
+		inside && /^\.It (Li|Cm) / { print $3 }' "$1"
+}
+
 options_of_help() {
-	"$1" --help 2>&1 | grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z0-9-]*' | grep -oE -- '--[a-z0-9-]+' | sort -u
+	"$1" --help | grep -oP '(^|[^[:alnum:]-])\K--[a-z][a-z-]*'
 }
-
-# mdoc writes --option as "Fl -option", and after a short one as "Fl o , -option"; only the entries
-# of a list (.It) count, not what the text mentions.
 options_of_man() {
-	grep -E '^\.It .*Fl' "$1" | grep -oE -- ' -[a-z][a-z0-9-]+' | sed 's/^ -/--/' | sort -u
+	awk '/^\.S[hs] / { inside = $2 == "OPTIONS" } inside && /^\.It Fl /' "$1" |
+		grep -oP ' -\K[a-z][a-z-]+' | sed 's/^/--/'
 }
 
-compare_options() {
-	local program=$1 man=$2 option
-	have "$program" "$man" || return 0
-	while read -r option; do
-		complain "$man: $option of ${program##*/} --help is missing"
-	done < <(comm -23 <(options_of_help "$program") <(options_of_man "$man"))
-	while read -r option; do
-		complain "${program##*/} --help: $option of $man is missing"
-	done < <(comm -13 <(options_of_help "$program") <(options_of_man "$man"))
-}
-
-# "section key" of the tables in conf-ini-keys.c: static const struct conf_key SECTION_keys[].
-config_keys() {
-	awk '
-		/^static const struct conf_key [a-z]+_keys\[\]/ {
-			section = $5
-			sub(/_keys.*/, "", section)
-		}
+# "section Key", the section's name in small letters.
+keys_of_program() {
+	awk -F '"' '/^static const struct conf_key [a-z]+_keys\[\]/ { split($0, w, /[ _]/); section = w[6] }
 		/^};/ { section = "" }
-		section && match($0, /\{ *"[A-Za-z]+"/) {
-			split(substr($0, RSTART, RLENGTH), quoted, "\"")
-			print section, quoted[2]
-		}' "$1"
+		section && /\{ "[A-Za-z]+"/ { print section, $2 }' "$keys"
+}
+keys_of_man() {
+	awk '/^\.S[hs] / { section = $2 ~ /^\[/ ? tolower(substr($2, 2)) : ""; sub(/\]/, "", section) }
+		section && /^\.It Cm / { key = section " " $3 }
+		section && /^\.It Cm / && !only { print key }
+		only && /^Without effect yet\.$/ { print key }' only="${1-}" "$conf_man"
+}
+keys_of_sample() {
+	awk -F '[][ =#]+' '/^#?\[/ { section = tolower($2) } /^#?[A-Z][A-Za-z]*=/ { print section, $2 }' "$sample"
 }
 
-# Does a document name the key within its section? Sections begin with [Name] in the sample and with
-# a heading or list entry of that name in the man page.
-document_has_key() {
-	awk -v section="$2" -v key="$3" '
-		/^\.S[hs] / || /^[#; ]*\[/ { inside = index(tolower($0), section) > 0 }
-		inside && $0 ~ ("(^|[^A-Za-z])" key "($|[^A-Za-z])") { found = 1 }
-		END { exit !found }' "$1"
+# As if every line of the sample that is commented out were in force.
+check_sample() {
+	local directory
+	directory=$(mktemp -d)
+	sed 's/^#\([[A-Z]\)/\1/' "$sample" >"$directory/conf"
+	"$daemon" --config "$directory/conf" --check-config 2>&1 && echo fine
+	rm -r "$directory"
 }
 
-compare_keys() {
-	local table=src/wire/conf-ini-keys.c document section key n=0
-	have "$table" || return 0
-	while read -r section key; do
-		n=$((n + 1))
-		for document in man/ipv6nat.conf.5 contrib/ipv6nat.conf; do
-			have "$document" || continue
-			document_has_key "$document" "$section" "$key" ||
-				complain "$document: [${section^}] $key= is missing"
-		done
-	done < <(config_keys "$table")
-	((n > 0)) || complain "$table: no keys found"
-}
+for program in daemon ctl; do
+	man=${program}_man
+	compare_all option "${!man}" "$(options_of_help "${!program}")" "$(options_of_man "${!man}")"
+done
 
-compare_problems() {
-	local code n=0
-	have src/base/status.c man/ipv6natd.8 || return 0
-	while read -r code; do
-		n=$((n + 1))
-		grep -qE "^\.It .*[[:space:]]$code( |\$)" man/ipv6natd.8 ||
-			complain "man/ipv6natd.8: problem code $code has no entry"
-	done < <(awk -F '"' '/ codes\[\] = \{/ { inside = 1 } /^};/ { inside = 0 }
-		inside && NF > 2 { print $2 }' src/base/status.c)
-	((n > 0)) || complain "src/base/status.c: no problem codes found"
-}
+commands=$("$ctl" --help | awk '/^  [a-z]/ { print $1; if ($2 == "|") print $3 }')
+compare_all command $ctl_man "$commands" "$(entries $ctl_man COMMANDS)"
+for command in $commands; do
+	columns=$("$ctl" "$command" -o '?' 2>&1 | sed -n 's/^ *columns: //p' | tr ',' '\n' || true)
+	compare "column of $command" $ctl_man "$columns" "$(entries $ctl_man "Columns of $command")"
+done
 
-compare_options build/ipv6natd man/ipv6natd.8
-compare_options build/ipv6natctl man/ipv6natctl.1
-compare_keys
-compare_problems
-((failed == 0)) || exit 1
-if ((${#missing[@]} > 0)); then
-	printf '%s\n' "${missing[@]}" | sort -u | sed 's/$/ is not there yet/'
-	exit 75
-fi
+compare_all key $conf_man "$(keys_of_program)" "$(keys_of_man)"
+compare_all key $sample "$(keys_of_program)" "$(keys_of_sample)"
+said=$(check_sample)
+grep -qx fine <<<"$said" || { echo "$sample: $said" && failed=1; }
+compare "key without effect" $conf_man \
+	"$(sed -nE 's/.*: ([A-Za-z]+)= in \[([A-Za-z]+).* has no effect yet/\L\2\E \1/p' <<<"$said")" "$(keys_of_man only)"
+
+# default_bridge is Docker's mark of its own network, nothing to set
+compare_all label $conf_man "$(grep -ohP '"\Kipv6nat\.[a-z]+(?=")' src/model/*.c)" \
+	"$(entries $conf_man 'Labels of a network' && entries $conf_man 'Labels of a container')"
+compare_all option $conf_man \
+	"$(grep -rhoP '(DOCKER_BRIDGE "|"com\.docker\.network\.bridge\.|"\K(?=com\.docker\.network\.host))\K[a-z0-9_.]*[a-z0-9_](?=")' \
+		src --include='*.c' | grep -vx default_bridge)" "$(entries $conf_man 'Options of Docker')"
+
+problems=$(table src/base/status.c codes)
+compare_all problem $daemon_man "$problems" "$(entries $daemon_man PROBLEMS)"
+# shellcheck disable=SC2016 # backticks of Markdown
+compare_all problem README.md "$problems" "$(awk -F '|' '/^## / { inside = $0 ~ /Troubleshooting/ }
+	inside { print $3 }' README.md | grep -oP '`\K[a-z0-9-]+(?=`)')"
+compare_all mode $daemon_man "$(table src/base/config.c modes | grep -vx auto)" "$(entries $daemon_man Modes)"
+compare_all reason $daemon_man "$(table src/base/ndp.c drops | grep -vx none)" \
+	"$(entries $daemon_man 'Neighbour discovery')"
+compare_all endpoint $daemon_man \
+	"$(grep -oP '\{ "\K(GET|POST)", "[^"]+' src/daemon/control.c | sed 's/", "/ /')" \
+	"$(awk '/^\.Sh / { inside = /CONTROL API/ } inside && /^\.It Li (GET|POST)/ { print $3, $4 }' $daemon_man)"
+compare_all "kind of event" $daemon_man "$(table src/wire/api-events.c names && printf 'hello\nlost')" \
+	"$(entries $daemon_man Events)"
+compare metric $daemon_man "$(grep -rhoP '"\Kipv6nat_[a-z0-9_]+' src --include='*.c' || true)" \
+	"$(entries $daemon_man METRICS)"
+exit $failed

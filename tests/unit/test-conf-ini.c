@@ -103,6 +103,47 @@ static void test_all_keys(void **state)
 	config_done(&c);
 }
 
+/*
+ * What the sample has commented out is the default, unless it is an example (a line "# Example" above
+ * the key, or a section that is commented out): putting it in force changes nothing.
+ */
+static void test_sample(void **state)
+{
+	_cleanup_(fclosep) FILE *sample = fopen("contrib/ipv6nat.conf", "re");
+	_cleanup_(freep) char *text = NULL;
+	char line[256], above[256] = "";
+	struct config c, defaults;
+	bool example = false;
+	size_t size = 0, n = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(sample);
+	assert_non_null(f);
+	for (; fgets(line, sizeof(line), sample); memcpy(above, line, sizeof(above))) {
+		if (line[0] == '[' || strncmp(line, "#[", 2) == 0)
+			example = line[0] == '#';
+		if (line[0] == '[')
+			fputs(line, f);
+		if (line[0] != '#' || line[1] < 'A' || line[1] > 'Z' || example ||
+		    strncmp(above, "# Example", 9) == 0)
+			continue;
+		fputs(line + 1, f);
+		n++;
+	}
+	assert_int_equal(fclose(f), 0);
+	assert_true(n > 0);
+
+	memset(&c, 0, sizeof(c));
+	memset(&defaults, 0, sizeof(defaults));
+	config_init(&c);
+	config_init(&defaults);
+	parse_ok(text, &c);
+	assert_memory_equal(&c, &defaults, sizeof(c));
+	config_done(&c);
+	config_done(&defaults);
+}
+
 /* Only keys that this version does not act on warn, and they name the place. */
 static void test_warnings(void **state)
 {
@@ -328,11 +369,11 @@ static void test_read_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_keys),      cmocka_unit_test(test_warnings),
-		cmocka_unit_test(test_layout),        cmocka_unit_test(test_long_names),
-		cmocka_unit_test(test_line_length),   cmocka_unit_test(test_repetition),
-		cmocka_unit_test(test_network_order), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_read_error),
+		cmocka_unit_test(test_all_keys),   cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_warnings),   cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_long_names), cmocka_unit_test(test_line_length),
+		cmocka_unit_test(test_repetition), cmocka_unit_test(test_network_order),
+		cmocka_unit_test(test_errors),     cmocka_unit_test(test_read_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
