@@ -54,7 +54,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
 .PHONY: all help deps check check-programs check-unit check-corpus check-rules check-net check-machine check-qemu check-san \
-	demo bench analyze format install deb clean
+	demo bench analyze format install deb image clean
 .DELETE_ON_ERROR:
 
 all: $(B)/ipv6natd $(B)/ipv6natctl ## build the daemon and the inspection tool
@@ -181,6 +181,10 @@ deb: ## Debian packages, binary and source, in build/deb (DEBFLAGS: for dpkg-bui
 		tar -x -C $(DEB_TREE)
 	$(Q)mv $(DEB_TREE)/contrib/debian $(DEB_TREE)/debian
 	$(Q)cd $(DEB_TREE) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc $(DEBFLAGS)
+
+image: all ## container image, loaded into the local engine (IMAGE=FILE.tar: a file for docker load)
+	$(Q)contrib/docker/image $(VERSION) $(B)/ipv6natd $(B)/ipv6natctl $(or $(IMAGE),$(B)/image.tar)
+	$(if $(IMAGE),,$(Q)docker load --input $(B)/image.tar)
 
 clean: ## remove build products
 	rm -rf build

@@ -292,11 +292,19 @@ static int take_lock(const char *what)
 	pid_t pid = 0;
 	int fd = lock_namespace(&pid);
 
+	/* A process of another container has no PID here. */
+	if (fd == -EADDRINUSE && pid == 0)
+		return log_error_errno(
+			fd,
+			"%s: another ipv6natd runs in this network namespace, in another container "
+			"or on the host itself; stop it first: docker stop ipv6nat, or systemctl "
+			"stop ipv6natd",
+			what);
 	if (fd == -EADDRINUSE)
 		return log_error_errno(
 			fd,
 			"%s: another ipv6natd (PID %d) runs in this network namespace; stop "
-			"it first: systemctl stop ipv6natd, or kill %d",
+			"it first: systemctl stop ipv6natd, docker stop ipv6nat, or kill %d",
 			what, (int)pid, (int)pid);
 	if (fd < 0)
 		return log_error_errno(fd, "Cannot lock this network namespace: %m");

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Unpacks Docker Engines from Debian's archive beside the system: nothing is installed, nothing is
-# started. ndppd, which some tests compare with, comes the same way.
+# started. ndppd, which some tests compare with, and Docker Compose come the same way.
 #
-#	engines.sh [VERSION]...		20.10, 26.1, 28.5, ndppd; without arguments all engines
+#	engines.sh [VERSION]...		20.10, 26.1, 28.5, ndppd, compose; without arguments all engines
 #	engines.sh --mirror		print the archive and exit
 #
 # Prints one directory per version, which belongs first in PATH: dockerd needs the docker-proxy of
@@ -17,8 +17,9 @@ set -euo pipefail
 cache=${IPV6NAT_LAB:-/var/cache/ipv6nat-lab}/engines
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=forky [ndppd]=bookworm)
-declare -A packages=([20.10]="docker.io containerd runc" [26.1]=docker.io [28.5]=docker.io [ndppd]=ndppd)
+declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=forky [ndppd]=bookworm [compose]=trixie)
+declare -A packages=([20.10]="docker.io containerd runc" [26.1]=docker.io [28.5]=docker.io [ndppd]=ndppd
+	[compose]=docker-compose)
 
 unavailable() {
 	printf 'engines.sh: %s\n' "$*" >&2
@@ -47,7 +48,11 @@ lab_apt() {
 }
 
 program() {
-	[ "$1" = ndppd ] && printf ndppd || printf dockerd
+	case $1 in
+	ndppd) printf ndppd ;;
+	compose) printf docker-compose ;;
+	*) printf dockerd ;;
+	esac
 }
 
 fetch() {
@@ -71,9 +76,11 @@ fetch() {
 	for file in "$work"/debs/*.deb; do
 		dpkg-deb -x "$file" "$work/tree"
 	done
-	find "$work"/tree/usr/*bin -type f -perm -100 -exec mv -t "$work/bin" {} +
+	shopt -s nullglob
+	find "$work"/tree/usr/*bin "$work"/tree/usr/libexec/docker/cli-plugin* -type f -perm -100 \
+		-exec mv -t "$work/bin" {} +
 	case $("$work/bin/$(program "$version")" --version 2>&1) in
-	*"version $version."* | *"NDP Proxy Daemon"*) ;;
+	*"version $version."* | *"NDP Proxy Daemon"* | *"Docker Compose version"*) ;;
 	*"shared libraries"*) unavailable "a library is missing for ${packages[$version]}" ;;
 	*) unavailable "${suite[$version]} no longer has ${packages[$version]} $version" ;;
 	esac

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A unix socket in front of an engine's, that can do what engines and networks do on bad days."""
+"""A socket in front of an engine's, that can do what engines and networks do on bad days."""
 
 import contextlib
 import os
@@ -52,11 +52,15 @@ class SocketRelay:
         """The request lines so far that match."""
         return [line for line in list(self.requests) if re.search(pattern, line)]
 
-    def up(self):
-        self._listener = socket.socket(socket.AF_UNIX)
+    def _bind(self):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
-        self._listener.bind(self.path)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.path)
+        return listener
+
+    def up(self):
+        self._listener = self._bind()
         self._listener.listen(64)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
@@ -153,6 +157,8 @@ class SocketRelay:
             client.sendall(_response("200 OK", b'[{"Id":"0123456789abcdef","Names":["/we'))
         elif mode == "500":
             client.sendall(_response("500 Internal Server Error", body))
+        elif mode == "403":
+            client.sendall(_response("403 Forbidden", b"Request forbidden by administrative rules.\n"))
         elif mode == "endless":
             self._endless(client)
         else:
@@ -172,6 +178,30 @@ class SocketRelay:
     @staticmethod
     def _reset(client):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class SocketProxy(SocketRelay):
+    """A relay on TCP port of the namespace's 127.0.0.1, as socket proxies are: the requests whose line
+    matches one of allowed pass, all others are answered with 403 and kept in refused."""
+
+    def __init__(self, upstream, ns, port, allowed):
+        self.ns, self.port = ns, port
+        self.refused = []
+        self._allowed = [re.compile(pattern) for pattern in allowed]
+        super().__init__(upstream, f"127.0.0.1:{port}")
+        self.url = f"tcp://{self.path}"
+
+    def _bind(self):
+        listener = self.ns.open_socket(socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        return listener
+
+    def _mode_for(self, request):
+        if request and not any(pattern.fullmatch(request) for pattern in self._allowed):
+            self.refused.append(request)
+            return "403"
+        return super()._mode_for(request)
 
 
 def _response(status, body):
