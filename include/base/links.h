@@ -5,6 +5,7 @@
  * itself keeps (by io/fw). Read by model.
  */
 #include "base/inet.h"
+#include "base/strtab.h"
 #include "base/vec.h"
 
 #include <net/if.h>
@@ -40,6 +41,26 @@ struct link {
 struct bridge_name {
 	char name[IFNAMSIZ];
 };
+struct bridge_names { /* sorted */
+	VEC_FIELDS(struct bridge_name);
+};
+
+/* Two separate sets of rules, each with a command of its own: ip6tables-nft, ip6tables-legacy. */
+enum ip6tables {
+	IP6TABLES_NFT,
+	IP6TABLES_LEGACY,
+	_IP6TABLES_MAX,
+};
+DECLARE_STRTAB(ip6tables, enum ip6tables);
+
+/* What docker-ipv6nat makes and leaves behind; most of it in the words of Docker before 27. */
+struct leftovers {
+	bool chains;         /* built-in chains lead to DOCKER, DOCKER-ISOLATION-STAGE-1 */
+	bool docker_forward; /* ... to DOCKER-FORWARD, which only Docker makes, from 28 on */
+	bool user_rules;     /* DOCKER-USER holds more than its "-j RETURN" */
+	struct bridge_names bridges; /* named by rules of these chains, and by jumps to them */
+	struct bridge_names marked;  /* ... by the rule that nobody but docker-ipv6nat makes */
+};
 
 struct links {
 	bool complete;          /* dumped once since the last loss of messages */
@@ -48,7 +69,8 @@ struct links {
 	int default_forwarding;
 	int bridge_nf_call_ip6tables; /* -1: br_netfilter is not loaded */
 	bool sysctl_writable;
-	VEC(struct bridge_name) docker_rules; /* bridges named by Docker's own IPv6 rules, sorted */
+	struct bridge_names docker_rules; /* bridges named by Docker's own IPv6 rules */
+	struct leftovers leftovers[_IP6TABLES_MAX];
 };
 
 void links_done(struct links *l);

@@ -19,7 +19,7 @@ struct fw;
 struct fw_callbacks {
 	/* Somebody else changed one of our tables; process may be "". Not called for our own commits. */
 	void (*on_foreign_change)(void *userdata, pid_t pid, const char *process);
-	/* Docker's or ip6tables' tables changed, or notifications were lost: fw_read_docker_rules()
+	/* Docker's or ip6tables' tables changed, or notifications were lost: fw_read_rules_of_others()
 	 * may answer otherwise now. At most once per commit. */
 	void (*on_rules_of_others)(void *userdata);
 	/* Notifications of our tables may have been lost (ENOBUFS): read them again. */
@@ -60,7 +60,7 @@ int fw_commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_re
 int fw_forget_flows(struct fw *fw, const struct ruleset_changes *changes,
 		    const struct links *local);
 
-/* The bridges that Docker's own IPv6 rules name (facts/docker.md section 14): table
- * "ip6 docker-bridges", or a rule in ip6 filter with "oifname BRIDGE". Replaces
- * links->docker_rules; unchanged on failure. */
-int fw_read_docker_rules(struct fw *fw, struct links *links);
+/* What Docker's own IPv6 rules are and what docker-ipv6nat's, as nf_tables (all of ip6tables-nft and
+ * of Docker's nftables backend) and the older x_tables hold them. Replaces links->docker_rules and
+ * links->leftovers; unchanged on failure. */
+int fw_read_rules_of_others(struct fw *fw, struct links *links);

@@ -10,5 +10,5 @@
  * anew) or the network is made again, so that a foreign flush never changes what we do.
  */
 void native_update(struct snapshot *snapshot, const struct links *links);
-/* False where the engine's version rules it out: links.docker_rules need not be read then. */
+/* False where the engine's version rules it out, whatever rules there are. */
 bool native_possible(const struct snapshot *snapshot);

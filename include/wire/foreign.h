@@ -13,11 +13,13 @@ struct ip6t_getinfo; /* linux/netfilter_ipv6/ip6_tables.h */
 
 #define FOREIGN_NAME 64
 
-/* One rule that names one outgoing interface exactly ("-o NAME", not "! -o", not "-o NAME+"). */
 struct foreign_rule {
 	char chain[RULESET_NAME];
-	char oifname[IFNAMSIZ];
-	bool conntrack;               /* looks at the state of the connection */
+	char oifname[IFNAMSIZ]; /* "-o NAME", not "! -o", not "-o NAME+"; or "" */
+	bool any;               /* applies to every packet */
+	bool conntrack;         /* looks at the state of the connection */
+	bool to_local;          /* -m addrtype --dst-type LOCAL, and nothing else of it */
+	bool masquerade;
 	enum ruleset_verdict verdict; /* NONE: something else, or nothing */
 	char target[RULESET_NAME];    /* of a jump */
 };
@@ -25,7 +27,7 @@ struct foreign_rules {
 	VEC_FIELDS(struct foreign_rule);
 };
 
-/* A dumped nf_tables rule: appended if it is of that ip6 table and names an outgoing interface.
+/* A dumped nf_tables rule: appended if it is of that ip6 table.
  * > 0: appended, 0: of no interest, -EBADMSG, -ENOMEM. */
 int foreign_decode_nft_rule(const struct nlmsghdr *h, const char *table,
 			    struct foreign_rules *rules);
@@ -35,3 +37,5 @@ int foreign_decode_nft_chain(const struct nlmsghdr *h, const char *table,
 /* The entries of an x_tables table, as IP6T_SO_GET_ENTRIES returns them. 0, -EBADMSG, -ENOMEM. */
 int foreign_decode_xt(const struct ip6t_getinfo *info, const void *entries, size_t size,
 		      struct foreign_rules *rules);
+/* Does this data of the match addrtype mean --dst-type LOCAL, and nothing else? */
+bool foreign_is_to_local(const void *addrtype, size_t size);

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/links.h"
 
+static const char *const kinds[] = {
+	[IP6TABLES_NFT] = "ip6tables-nft",
+	[IP6TABLES_LEGACY] = "ip6tables-legacy",
+};
+DEFINE_STRTAB(ip6tables, enum ip6tables, _IP6TABLES_MAX, kinds)
+
 void links_done(struct links *l)
 {
 	vec_foreach (link, &l->links) {
@@ -9,6 +15,10 @@ void links_done(struct links *l)
 	}
 	vec_done(&l->links);
 	vec_done(&l->docker_rules);
+	for (unsigned i = 0; i < _IP6TABLES_MAX; i++) {
+		vec_done(&l->leftovers[i].bridges);
+		vec_done(&l->leftovers[i].marked);
+	}
 	*l = (struct links){};
 }
 

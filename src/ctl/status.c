@@ -115,7 +115,9 @@ static bool is_first_of_kind(const struct api_status *s, const struct api_proble
 
 static void print_line(size_t indent, const struct screen *screen, const char *text)
 {
-	struct flow f = { .indent = indent, .width = screen->width, .column = indent };
+	/* A command is for a shell, which takes a line's end for its own: it stays one line. */
+	size_t width = strstr(text, " | ") ? 0 : screen->width;
+	struct flow f = { .indent = indent, .width = width, .column = indent };
 
 	printf("%*s", (int)indent, "");
 	flow_print(&f, NULL, "%s", text);

@@ -33,14 +33,16 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* The engine is read again by io/docker; here, the settings whose changes the kernel keeps quiet. */
+/* The engine is read again by io/docker; here, the settings and rules (of x_tables) whose changes the
+ * kernel keeps quiet. */
 static int on_resync(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct manager *m = userdata;
 
 	(void)usec;
-	if (link_read_sysctls(m->link_monitor) > 0)
-		manager_dirty(m);
+	(void)link_read_sysctls(m->link_monitor);
+	m->rules_of_others = true;
+	manager_dirty(m);
 	(void)sd_event_source_set_time_relative(source, m->config.resync_s * UINT64_C(1000000));
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

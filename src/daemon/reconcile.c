@@ -13,6 +13,8 @@
 #define REPAIRS_AT_ONCE 5
 #define REPAIR_WINDOW_US (10 * UINT64_C(1000000))
 #define REPAIR_PAUSE_US (1 * UINT64_C(1000000))
+/* Rules of others that can but be leftovers are looked at this long after they have changed. */
+#define LEFTOVERS_PAUSE_US (1 * UINT64_C(1000000))
 
 /* ------------------------------------------------------------- applying */
 
@@ -178,8 +180,11 @@ static void on_rules_of_others(void *userdata)
 	struct manager *m = userdata;
 
 	m->rules_of_others = true;
+	/* Leftovers are in no hurry, and who makes them makes many, one after the other. */
 	if (native_possible(docker_snapshot(m->docker)))
 		manager_dirty(m);
+	else
+		manager_retry_at(m, manager_now(m) + LEFTOVERS_PAUSE_US);
 }
 
 static void on_lost(void *userdata)
@@ -268,10 +273,12 @@ static int pass(struct manager *m)
 
 	if (!snapshot->complete || !links->complete)
 		return -EAGAIN;
-	if (m->rules_of_others && native_possible(snapshot)) {
-		r = fw_read_docker_rules(m->fw, links);
-		if (r < 0)
+	if (m->rules_of_others) {
+		r = fw_read_rules_of_others(m->fw, links);
+		if (r < 0 && native_possible(snapshot))
 			return log_error_errno(r, "Cannot read Docker's own rules, will retry: %m");
+		if (r < 0)
+			(void)log_warning_errno(r, "Cannot look for leftover rules: %m");
 		m->rules_of_others = false;
 	}
 	native_update(snapshot, links);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The bridges that Docker's own IPv6 rules name.
+ * The bridges that Docker's own IPv6 rules name, and what docker-ipv6nat has left behind.
  *
  * With its nftables back end, Docker keeps the table "ip6 docker-bridges" with one chain
  * nat-postrouting-out__BRIDGE for each network, whatever its options.
@@ -13,6 +13,9 @@
  *   DOCKER: a drop, "! -i BRIDGE -o BRIDGE -j DROP" (27 and later): docker-ipv6nat only accepts;
  *   FORWARD (up to 27): "-o BRIDGE -j DOCKER" behind the rule for established connections of
  *   the bridge. docker-ipv6nat puts them in the other order.
+ *
+ * In turn, nobody but docker-ipv6nat makes "-o BRIDGE -m addrtype --dst-type LOCAL -j MASQUERADE" in
+ * the table nat, one for each network. Its other rules have the shapes of Docker before 27.
  */
 #include "io/fw-internal.h"
 #include "wire/foreign.h"
@@ -25,17 +28,18 @@
 
 #define DOCKER_TABLE "docker-bridges"
 #define DOCKER_CHAIN "nat-postrouting-out__"
-#define FILTER_TABLE "filter"
 #define LEGACY_TABLES "/proc/net/ip6_tables_names"
+
+static const char *const ip6tables_tables[] = { "filter", "nat" };
 
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(a, b);
 }
 
-static int add_bridge(struct links *links, const char *name)
+static int add_bridge(struct bridge_names *bridges, const char *name)
 {
-	struct bridge_name *b = vec_add(&links->docker_rules);
+	struct bridge_name *b = vec_add(bridges);
 
 	if (!b)
 		return -ENOMEM;
@@ -43,15 +47,15 @@ static int add_bridge(struct links *links, const char *name)
 	return 0;
 }
 
-static void sort_bridges(struct links *links)
+static void sort_bridges(struct bridge_names *bridges)
 {
 	size_t n = 0;
 
-	vec_sort(&links->docker_rules, compare_names);
-	vec_foreach (b, &links->docker_rules)
-		if (n == 0 || strcmp(links->docker_rules.items[n - 1].name, b->name) != 0)
-			links->docker_rules.items[n++] = *b;
-	links->docker_rules.n = n;
+	vec_sort(bridges, compare_names);
+	vec_foreach (b, bridges)
+		if (n == 0 || strcmp(bridges->items[n - 1].name, b->name) != 0)
+			bridges->items[n++] = *b;
+	bridges->n = n;
 }
 
 /* An earlier rule of FORWARD for the established connections to this rule's bridge? */
@@ -68,6 +72,8 @@ static bool is_dockers(const struct foreign_rules *rules, const struct foreign_r
 {
 	static const char *const chains[] = { "DOCKER-BRIDGE", "DOCKER-CT", "DOCKER-FORWARD" };
 
+	if (rule->oifname[0] == '\0')
+		return false;
 	for (size_t i = 0; i < N_ELEMENTS(chains); i++)
 		if (strcmp(rule->chain, chains[i]) == 0)
 			return true;
@@ -83,7 +89,56 @@ static int add_dockers(struct links *links, const struct foreign_rules *rules)
 
 	vec_foreach (rule, rules)
 		if (r >= 0 && is_dockers(rules, rule))
-			r = add_bridge(links, rule->oifname);
+			r = add_bridge(&links->docker_rules, rule->oifname);
+	return r;
+}
+
+static bool jumps_to(const struct foreign_rule *rule, const char *chain)
+{
+	return rule->verdict == RULESET_JUMP && strcmp(rule->target, chain) == 0;
+}
+
+static bool is_chain(const struct foreign_rule *rule, const char *chain)
+{
+	return strcmp(rule->chain, chain) == 0;
+}
+
+/* -o BRIDGE -m addrtype --dst-type LOCAL -j MASQUERADE */
+static bool is_mark(const struct foreign_rule *rule)
+{
+	return is_chain(rule, "POSTROUTING") && rule->oifname[0] && rule->to_local &&
+	       rule->masquerade;
+}
+
+/* Rules that only docker-ipv6nat and Docker make, of those that name the bridge they are for. */
+static bool is_leftover(const struct foreign_rule *rule)
+{
+	if (rule->oifname[0] == '\0')
+		return false;
+	return is_mark(rule) || (is_chain(rule, "FORWARD") && jumps_to(rule, "DOCKER")) ||
+	       ((is_chain(rule, "DOCKER-ISOLATION-STAGE-1") ||
+		 is_chain(rule, "DOCKER-ISOLATION-STAGE-2")) &&
+		rule->verdict == RULESET_DROP);
+}
+
+static int add_leftovers(struct leftovers *l, const struct foreign_rules *rules)
+{
+	int r = 0;
+
+	vec_foreach (rule, rules) {
+		l->chains |=
+			!is_chain(rule, "DOCKER-ISOLATION-STAGE-1") &&
+			(jumps_to(rule, "DOCKER") || jumps_to(rule, "DOCKER-ISOLATION-STAGE-1"));
+		l->docker_forward |= jumps_to(rule, "DOCKER-FORWARD");
+		l->user_rules |= is_chain(rule, "DOCKER-USER") &&
+				 !(rule->any && rule->verdict == RULESET_RETURN);
+		if (r == 0 && is_leftover(rule))
+			r = add_bridge(&l->bridges, rule->oifname);
+		if (r == 0 && is_mark(rule))
+			r = add_bridge(&l->marked, rule->oifname);
+	}
+	sort_bridges(&l->bridges);
+	sort_bridges(&l->marked);
 	return r;
 }
 
@@ -98,9 +153,16 @@ static int on_chain(const struct nlmsghdr *h, void *userdata)
 	return add_bridge(userdata, name + prefix);
 }
 
+/* What the callback of a dump of rules is told. */
+struct wanted {
+	const char *table;
+	struct foreign_rules *rules;
+};
+
 static int on_rule(const struct nlmsghdr *h, void *userdata)
 {
-	int r = foreign_decode_nft_rule(h, FILTER_TABLE, userdata);
+	struct wanted *w = userdata;
+	int r = foreign_decode_nft_rule(h, w->table, w->rules);
 
 	return r == -EBADMSG ? 0 : r; /* a foreign rule that we cannot read is not our concern */
 }
@@ -111,23 +173,28 @@ static int read_nft(struct fw *fw, struct links *links, struct foreign_rules *ru
 	struct nlmsghdr *h = fw_request_begin(buffer, NFT_MSG_GETCHAIN, NLM_F_DUMP, NFPROTO_IPV6);
 	int r;
 
-	r = nlk_request(&fw->command, h, on_chain, links);
-	if (r < 0)
-		return r;
-	h = fw_request_begin(buffer, NFT_MSG_GETRULE, NLM_F_DUMP, NFPROTO_IPV6);
-	mnl_attr_put_strz(h, NFTA_RULE_TABLE, FILTER_TABLE);
-	return nlk_request(&fw->command, h, on_rule, rules);
+	r = nlk_request(&fw->command, h, on_chain, &links->docker_rules);
+	for (size_t i = 0; i < N_ELEMENTS(ip6tables_tables) && r >= 0; i++) {
+		struct wanted w = { ip6tables_tables[i], rules };
+
+		h = fw_request_begin(buffer, NFT_MSG_GETRULE, NLM_F_DUMP, NFPROTO_IPV6);
+		mnl_attr_put_strz(h, NFTA_RULE_TABLE, w.table);
+		r = nlk_request(&fw->command, h, on_rule, &w);
+	}
+	return r;
 }
 
 /* Asking for a table creates it, so look first. */
-static bool has_legacy_filter(void)
+static bool has_legacy(const char *table)
 {
 	_cleanup_(fclosep) FILE *f = fopen(LEGACY_TABLES, "re");
 	char line[64];
 
-	while (f && fgets(line, sizeof(line), f))
-		if (strcmp(line, FILTER_TABLE "\n") == 0)
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strcmp(line, table) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -138,14 +205,14 @@ static int get_entries(int fd, const struct ip6t_getinfo *info, struct foreign_r
 
 	if (!entries)
 		return -ENOMEM;
-	(void)snprintf(entries->name, sizeof(entries->name), FILTER_TABLE);
+	memcpy(entries->name, info->name, sizeof(entries->name));
 	entries->size = info->size;
 	if (getsockopt(fd, IPPROTO_IPV6, IP6T_SO_GET_ENTRIES, entries, &size) < 0)
 		return -errno; /* -EAGAIN: the size has changed since */
 	return foreign_decode_xt(info, entries->entrytable, info->size, rules);
 }
 
-static int read_legacy(struct foreign_rules *rules)
+static int read_legacy(const char *table, struct foreign_rules *rules)
 {
 	_cleanup_(closep) int fd = -1;
 	struct ip6t_getinfo info;
@@ -158,7 +225,7 @@ static int read_legacy(struct foreign_rules *rules)
 		socklen_t size = sizeof(info);
 
 		memset(&info, 0, sizeof(info));
-		(void)snprintf(info.name, sizeof(info.name), FILTER_TABLE);
+		(void)snprintf(info.name, sizeof(info.name), "%s", table);
 		if (getsockopt(fd, IPPROTO_IPV6, IP6T_SO_GET_INFO, &info, &size) < 0)
 			return -errno;
 		r = get_entries(fd, &info, rules);
@@ -175,29 +242,37 @@ static int read_once(struct fw *fw, struct links *links)
 	r = read_nft(fw, links, &nft);
 	if (r >= 0)
 		r = add_dockers(links, &nft);
-	if (r >= 0 && has_legacy_filter())
-		r = read_legacy(&legacy);
+	if (r >= 0)
+		r = add_leftovers(&links->leftovers[IP6TABLES_NFT], &nft);
+	for (size_t i = 0; i < N_ELEMENTS(ip6tables_tables) && r >= 0; i++)
+		if (has_legacy(ip6tables_tables[i]))
+			r = read_legacy(ip6tables_tables[i], &legacy);
 	if (r >= 0)
 		r = add_dockers(links, &legacy);
+	if (r >= 0)
+		r = add_leftovers(&links->leftovers[IP6TABLES_LEGACY], &legacy);
 	vec_done(&nft);
 	vec_done(&legacy);
 	return r;
 }
 
-int fw_read_docker_rules(struct fw *fw, struct links *links)
+int fw_read_rules_of_others(struct fw *fw, struct links *links)
 {
 	_cleanup_(links_done) struct links seen = { 0 };
+	struct links old = { 0 };
 	int r = -EINTR;
 
 	for (unsigned i = 0; i < FW_DUMP_ATTEMPTS && r == -EINTR; i++) {
-		seen.docker_rules.n = 0;
+		links_done(&seen);
 		r = read_once(fw, &seen);
 	}
 	if (r < 0)
 		return r == -EINTR ? -EAGAIN : r;
-	sort_bridges(&seen);
-	vec_done(&links->docker_rules);
-	memcpy(&links->docker_rules, &seen.docker_rules, sizeof(seen.docker_rules));
-	memset(&seen.docker_rules, 0, sizeof(seen.docker_rules));
+	sort_bridges(&seen.docker_rules);
+	old.docker_rules = links->docker_rules;
+	memcpy(old.leftovers, links->leftovers, sizeof(old.leftovers));
+	links->docker_rules = seen.docker_rules;
+	memcpy(links->leftovers, seen.leftovers, sizeof(seen.leftovers));
+	seen = old;
 	return 0;
 }

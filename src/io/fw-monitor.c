@@ -22,7 +22,7 @@ static bool is_ours(const struct nft_event *e)
 	       strcmp(e->table, RULESET_TABLE) == 0;
 }
 
-/* The tables that fw_read_docker_rules() reads, and those that stand beside them. */
+/* The tables that fw_read_rules_of_others() reads, and those that stand beside them. */
 static bool is_others(const struct nft_event *e)
 {
 	static const char *const tables[] = { "docker-bridges", "filter", "nat", "raw" };

@@ -4,6 +4,7 @@
 #include "answers.h"
 #include "decide.h"
 #include "layout.h"
+#include "leftovers.h"
 #include "publish.h"
 #include "sysctl.h"
 
@@ -578,6 +579,8 @@ static int build(struct context *c)
 		r = report_closed(c);
 	if (r == 0)
 		r = sysctl_plan(c->config, &c->nets, c->links, c->plan);
+	if (r == 0)
+		r = leftovers_report(c->snapshot, c->links, &c->plan->problems);
 	if (r == 0)
 		ruleset_finish(&c->plan->ruleset);
 	return r;

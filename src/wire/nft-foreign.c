@@ -99,19 +99,39 @@ static void walk_immediate(struct walk *w, const struct nlattr *data)
 
 static void walk_match(struct walk *w, const struct nlattr *data)
 {
-	const struct nlattr *tb[NFTA_MATCH_NAME + 1];
+	const struct nlattr *tb[NFTA_MATCH_INFO + 1];
 
-	if (attrs_parse_nested(data, tb, N_ELEMENTS(tb)) == 0 &&
-	    (attrs_string_equals(tb[NFTA_MATCH_NAME], "conntrack") ||
-	     attrs_string_equals(tb[NFTA_MATCH_NAME], "state")))
+	if (attrs_parse_nested(data, tb, N_ELEMENTS(tb)) < 0)
+		return;
+	if (attrs_string_equals(tb[NFTA_MATCH_NAME], "conntrack") ||
+	    attrs_string_equals(tb[NFTA_MATCH_NAME], "state"))
 		w->rule.conntrack = true;
+	else if (attrs_string_equals(tb[NFTA_MATCH_NAME], "addrtype") && tb[NFTA_MATCH_INFO])
+		w->rule.to_local =
+			foreign_is_to_local(mnl_attr_get_payload(tb[NFTA_MATCH_INFO]),
+					    mnl_attr_get_payload_len(tb[NFTA_MATCH_INFO]));
+}
+
+static void walk_target(struct walk *w, const struct nlattr *data)
+{
+	const struct nlattr *tb[NFTA_TARGET_NAME + 1];
+
+	w->rule.masquerade = attrs_parse_nested(data, tb, N_ELEMENTS(tb)) == 0 &&
+			     attrs_string_equals(tb[NFTA_TARGET_NAME], "MASQUERADE");
 }
 
 static void walk_expr(struct walk *w, const struct nlattr *nest)
 {
 	const struct nlattr *tb[NFTA_EXPR_DATA + 1];
 
-	if (attrs_parse_nested(nest, tb, N_ELEMENTS(tb)) < 0 || !tb[NFTA_EXPR_DATA])
+	if (attrs_parse_nested(nest, tb, N_ELEMENTS(tb)) < 0)
+		return;
+	if (!attrs_string_equals(tb[NFTA_EXPR_NAME], "counter") &&
+	    !attrs_string_equals(tb[NFTA_EXPR_NAME], "immediate"))
+		w->rule.any = false;
+	if (attrs_string_equals(tb[NFTA_EXPR_NAME], "masq"))
+		w->rule.masquerade = true;
+	if (!tb[NFTA_EXPR_DATA])
 		return;
 	if (attrs_string_equals(tb[NFTA_EXPR_NAME], "meta"))
 		walk_meta(w, tb[NFTA_EXPR_DATA]);
@@ -121,6 +141,8 @@ static void walk_expr(struct walk *w, const struct nlattr *nest)
 		walk_immediate(w, tb[NFTA_EXPR_DATA]);
 	else if (attrs_string_equals(tb[NFTA_EXPR_NAME], "match"))
 		walk_match(w, tb[NFTA_EXPR_DATA]);
+	else if (attrs_string_equals(tb[NFTA_EXPR_NAME], "target"))
+		walk_target(w, tb[NFTA_EXPR_DATA]);
 	else if (attrs_string_equals(tb[NFTA_EXPR_NAME], "ct"))
 		w->rule.conntrack = true;
 }
@@ -146,7 +168,7 @@ int foreign_decode_nft_rule(const struct nlmsghdr *h, const char *table,
 {
 	const struct nlattr *tb[NFTA_RULE_EXPRESSIONS + 1], *a;
 	struct foreign_rule *copy;
-	struct walk w = { 0 };
+	struct walk w = { .rule.any = true };
 	int r;
 
 	r = parse_of_table(h, table, tb, N_ELEMENTS(tb), NFTA_RULE_TABLE);
@@ -157,8 +179,6 @@ int foreign_decode_nft_rule(const struct nlmsghdr *h, const char *table,
 		return 0;
 	mnl_attr_for_each_nested (a, tb[NFTA_RULE_EXPRESSIONS])
 		walk_expr(&w, a);
-	if (w.rule.oifname[0] == '\0')
-		return 0;
 	copy = vec_add(rules);
 	if (!copy)
 		return -ENOMEM;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_addrtype.h>
 #include <linux/netfilter_ipv6/ip6_tables.h> /* after net/if.h, or the two clash */
 
 /* Offset of the first rule of a chain and the chain's name. */
@@ -73,6 +74,11 @@ static bool add_head(struct table *t, uint32_t offset, const char *name, size_t 
 
 static int find_heads(struct table *t, const struct ip6t_getinfo *info)
 {
+	static const char *const hooks[NF_INET_NUMHOOKS] = {
+		[NF_INET_PRE_ROUTING] = "PREROUTING",   [NF_INET_LOCAL_IN] = "INPUT",
+		[NF_INET_FORWARD] = "FORWARD",          [NF_INET_LOCAL_OUT] = "OUTPUT",
+		[NF_INET_POST_ROUTING] = "POSTROUTING",
+	};
 	struct entry e;
 	int r;
 
@@ -84,8 +90,7 @@ static int find_heads(struct table *t, const struct ip6t_getinfo *info)
 			return -ENOMEM;
 		for (unsigned hook = 0; hook < NF_INET_NUMHOOKS; hook++)
 			if ((info->valid_hooks & 1U << hook) && info->hook_entry[hook] == offset &&
-			    !add_head(t, offset, hook == NF_INET_FORWARD ? "FORWARD" : "",
-				      IFNAMSIZ))
+			    !add_head(t, offset, hooks[hook], strlen(hooks[hook])))
 				return -ENOMEM;
 	}
 	return r;
@@ -112,7 +117,30 @@ static void decode_oifname(const struct ip6t_ip6 *ip6, char ret[static IFNAMSIZ]
 	memcpy(ret, ip6->outiface, length);
 }
 
-static bool looks_at_conntrack(const struct entry *e)
+/* Revisions 0 and 1 differ in where it says whether a mask is inverted. */
+bool foreign_is_to_local(const void *addrtype, size_t size)
+{
+	struct xt_addrtype_info_v1 info = { 0 };
+	static const uint8_t zero[16];
+	size_t known = sizeof(info.source) + sizeof(info.dest);
+
+	if (size < sizeof(info) || size > known + sizeof(zero))
+		return false;
+	memcpy(&info, addrtype, sizeof(info));
+	return info.source == 0 && info.dest == XT_ADDRTYPE_LOCAL &&
+	       memcmp((const uint8_t *)addrtype + known, zero, size - known) == 0;
+}
+
+static void decode_match(const struct xt_entry_match *m, struct foreign_rule *rule)
+{
+	if (strncmp(m->u.user.name, "conntrack", sizeof(m->u.user.name)) == 0 ||
+	    strncmp(m->u.user.name, "state", sizeof(m->u.user.name)) == 0)
+		rule->conntrack = true;
+	else if (strncmp(m->u.user.name, "addrtype", sizeof(m->u.user.name)) == 0)
+		rule->to_local = foreign_is_to_local(m->data, m->u.match_size - sizeof(*m));
+}
+
+static void decode_matches(const struct entry *e, struct foreign_rule *rule)
 {
 	const uint8_t *p = (const uint8_t *)e->entry + sizeof(*e->entry);
 	size_t left = e->entry->target_offset - sizeof(*e->entry);
@@ -123,19 +151,17 @@ static bool looks_at_conntrack(const struct entry *e)
 		if (m->u.match_size < sizeof(*m) || m->u.match_size > left ||
 		    m->u.match_size % __alignof__(*m) != 0)
 			break;
-		if (strncmp(m->u.user.name, "conntrack", sizeof(m->u.user.name)) == 0 ||
-		    strncmp(m->u.user.name, "state", sizeof(m->u.user.name)) == 0)
-			return true;
+		decode_match(m, rule);
 		p += m->u.match_size;
 		left -= m->u.match_size;
 	}
-	return false;
 }
 
 static void decode_target(const struct table *t, const struct entry *e, struct foreign_rule *rule)
 {
 	const struct xt_standard_target *standard = (const struct xt_standard_target *)e->target;
 
+	rule->masquerade = has_target(e, "MASQUERADE", sizeof(*e->target));
 	if (!has_target(e, XT_STANDARD_TARGET, sizeof(*standard)))
 		return;
 	if (standard->verdict >= 0) {
@@ -158,15 +184,18 @@ static int decode_rules(const struct table *t, struct foreign_rules *rules)
 	int r;
 
 	for (uint32_t offset = 0; (r = entry_at(t, offset, &e)) > 0; offset = e.next) {
+		static const struct ip6t_ip6 nothing;
 		struct foreign_rule rule = { 0 }, *copy;
 
 		for (; n < t->heads.n && t->heads.items[n].offset <= offset; n++)
 			chain = &t->heads.items[n];
-		decode_oifname(&e.entry->ipv6, rule.oifname);
-		if (!chain || rule.oifname[0] == '\0')
-			continue;
+		if (!chain || has_target(&e, XT_ERROR_TARGET, sizeof(struct xt_error_target)))
+			continue; /* a chain's name, no rule */
 		strcpy(rule.chain, chain->name);
-		rule.conntrack = looks_at_conntrack(&e);
+		decode_oifname(&e.entry->ipv6, rule.oifname);
+		rule.any = e.entry->target_offset == sizeof(*e.entry) &&
+			   memcmp(&e.entry->ipv6, &nothing, sizeof(nothing)) == 0;
+		decode_matches(&e, &rule);
 		decode_target(t, &e, &rule);
 		copy = vec_add(rules);
 		if (!copy)

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r = foreign_decode_xt(&info, copy, size, &rules);
 	assert(r == 0 || r == -EBADMSG);
 	vec_foreach (rule, &rules) {
-		assert(rule->oifname[0] && memchr(rule->oifname, '\0', sizeof(rule->oifname)));
+		assert(memchr(rule->oifname, '\0', sizeof(rule->oifname)));
 		assert(memchr(rule->chain, '\0', sizeof(rule->chain)));
 		assert(memchr(rule->target, '\0', sizeof(rule->target)));
 	}

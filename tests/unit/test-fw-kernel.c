@@ -540,7 +540,7 @@ static void assert_docker_rules(struct world *w, const char *const *names, size_
 {
 	struct links links = { 0 };
 
-	assert_int_equal(fw_read_docker_rules(w->fw, &links), 0);
+	assert_int_equal(fw_read_rules_of_others(w->fw, &links), 0);
 	for (size_t i = 0; i < links.docker_rules.n; i++)
 		if (i >= n || strcmp(links.docker_rules.items[i].name, names[i]) != 0)
 			fail_msg("unexpected: %s", links.docker_rules.items[i].name);
@@ -604,6 +604,77 @@ static void docker_rules(struct world *w, const char *program)
 	assert_docker_rules(w, v28, N_ELEMENTS(v28));
 }
 
+/* docker-ipv6nat's, as it writes them, beside rules of much the same shape. */
+#define LEFTOVERS                                                                                 \
+	"*filter\n:DOCKER - [0:0]\n:DOCKER-USER - [0:0]\n:DOCKER-ISOLATION-STAGE-1 - [0:0]\n"     \
+	":DOCKER-ISOLATION-STAGE-2 - [0:0]\n"                                                     \
+	"-A FORWARD -j DOCKER-USER\n-A FORWARD -j DOCKER-ISOLATION-STAGE-1\n"                     \
+	"-A FORWARD -o br-a -j DOCKER\n"                                                          \
+	"-A FORWARD -o br-a -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"               \
+	"-A FORWARD -o br-x -j ACCEPT\n-A FORWARD ! -o br-y -j DOCKER\n"                          \
+	"-A DOCKER-ISOLATION-STAGE-1 ! -i br-in -o br-in -j DROP\n"                               \
+	"-A DOCKER-ISOLATION-STAGE-2 -o br-old -j DROP\n"                                         \
+	"-A DOCKER-USER -j RETURN\nCOMMIT\n"                                                      \
+	"*nat\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"           \
+	"-A POSTROUTING -o br-a -m addrtype --dst-type LOCAL -j MASQUERADE\n"                     \
+	"-A POSTROUTING -o br-src -m addrtype --src-type LOCAL -j MASQUERADE\n"                   \
+	"-A POSTROUTING -o br-both -m addrtype --src-type LOCAL --dst-type LOCAL -j MASQUERADE\n" \
+	"-A POSTROUTING -o br-not -m addrtype ! --dst-type LOCAL -j MASQUERADE\n"                 \
+	"-A POSTROUTING -o br-uni -m addrtype --dst-type UNICAST -j MASQUERADE\n"                 \
+	"-A POSTROUTING -o br-all -j MASQUERADE\n"                                                \
+	"-A POSTROUTING -o br-acc -m addrtype --dst-type LOCAL -j ACCEPT\nCOMMIT\n"
+
+static void assert_leftovers(struct world *w, enum ip6tables kind, bool chains, bool user_rules,
+			     const char *bridges, const char *marked)
+{
+	struct links links = { 0 };
+	struct leftovers *l = &links.leftovers[kind];
+	char found[256] = "", marks[256] = "";
+
+	assert_int_equal(fw_read_rules_of_others(w->fw, &links), 0);
+	vec_foreach (b, &l->bridges)
+		(void)strcat(strcat(found, b->name), " ");
+	vec_foreach (b, &l->marked)
+		(void)strcat(strcat(marks, b->name), " ");
+	assert_string_equal(found, bridges);
+	assert_string_equal(marks, marked);
+	assert_int_equal(l->chains, chains);
+	assert_int_equal(l->user_rules, user_rules);
+	l = &links.leftovers[kind == IP6TABLES_NFT ? IP6TABLES_LEGACY : IP6TABLES_NFT];
+	assert_int_equal(l->bridges.n + l->marked.n + l->chains + l->user_rules, 0);
+	links_done(&links);
+}
+
+/* What docker-ipv6nat leaves is told from rules of others by either kind of ip6tables, and which
+ * kind holds it. */
+static void leftovers(struct world *w, enum ip6tables kind)
+{
+	char command[64];
+
+	assert_leftovers(w, kind, false, false, "", "");
+	(void)snprintf(command, sizeof(command), "%s-restore", ip6tables_to_string(kind));
+	restore(command, LEFTOVERS);
+	assert_leftovers(w, kind, true, false, "br-a br-in br-old ", "br-a ");
+	(void)snprintf(command, sizeof(command), "%s -I DOCKER-USER -p tcp -j RETURN",
+		       ip6tables_to_string(kind));
+	run(command);
+	assert_leftovers(w, kind, true, true, "br-a br-in br-old ", "br-a ");
+}
+
+static void test_leftovers_nft(void **state)
+{
+	if (system("command -v ip6tables-nft-restore > /dev/null") != 0)
+		skip();
+	leftovers(*state, IP6TABLES_NFT);
+}
+
+static void test_leftovers_legacy(void **state)
+{
+	if (system("ip6tables-legacy -S > /dev/null 2>&1") != 0)
+		skip();
+	leftovers(*state, IP6TABLES_LEGACY);
+}
+
 static void test_docker_rules_nft(void **state)
 {
 	if (system("command -v ip6tables-nft-restore > /dev/null") != 0)
@@ -652,6 +723,8 @@ int main(void)
 		TEST(test_docker_rules_nft),
 		TEST(test_docker_rules_legacy),
 		TEST(test_docker_rules_bridges),
+		TEST(test_leftovers_nft),
+		TEST(test_leftovers_legacy),
 	};
 
 	if (geteuid() != 0) {

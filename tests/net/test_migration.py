@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Coming from docker-ipv6nat, and running beside it.
+
+    client --- router === host (engine that does not translate, docker-ipv6nat's rules, the daemon)
+
+The program itself is not to be had here: lab/docker-ipv6nat.sh runs the ip6tables commands that it
+runs, in its order, for the containers and networks that the engine has.
+
+Property: its rules are recognised in either kind of ip6tables and said to be there, with a command
+that removes them and nothing else. While they are there, and whoever came first or goes first, what
+works goes on working and what is closed stays closed.
+"""
+
+import ipaddress
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from follow import answer, mappings
+from lab import outcome, read_line, tcp_ask, udp_ask, wait_for
+from nftables import generation
+from reach import NOTHING, answers, at_once, reach, reach_briefly
+
+SCRIPT = Path(__file__).resolve().parents[1] / "lab" / "docker-ipv6nat.sh"
+KINDS = "ip6tables-nft", "ip6tables-legacy"
+LEFT = "leftover-rules"
+ULA, OTHER, HIDDEN = "fd00:6::/64", "fd00:7::/64", "fd00:8::/64"
+GONE = "br-0123456789ab"
+OPTION = "-o com.docker.network.bridge."
+
+# An administrator's own, close to what is removed.
+ADMIN = """*filter
+:MINE - [0:0]
+-A INPUT -i eth0 -p tcp -m tcp --dport 9999 -j DROP
+-A FORWARD -i eth9 -o docker0 -j ACCEPT
+-A FORWARD -o docker0 -p tcp -m tcp --dport 9999 -j DROP
+-A FORWARD -i br-ula ! -o br-ula -p tcp -m tcp --dport 9999 -j DROP
+-A FORWARD -i virbr0 ! -o virbr0 -j ACCEPT
+-A FORWARD -o virbr0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -i br-ula -o eth9 -j DROP
+-A FORWARD -j MINE
+-A MINE -s fd00:6::99/128 -j DROP
+COMMIT
+*nat
+-A PREROUTING -i eth9 -p tcp -m tcp --dport 22 -j DNAT --to-destination [2001:db8::1]:22
+-A POSTROUTING -o eth9 -j MASQUERADE
+-A POSTROUTING -s fd00:6::/64 -o eth9 -j MASQUERADE
+-A POSTROUTING -s fd00:99::/64 ! -o virbr0 -j MASQUERADE
+-A POSTROUTING -s fd00:6::98/128 -d fd00:6::98/128 -j MASQUERADE
+-A POSTROUTING -o virbr0 -m addrtype --src-type LOCAL -j MASQUERADE
+COMMIT
+*mangle
+-A FORWARD -o docker0 -j MARK --set-xmark 0x5/0xffffffff
+COMMIT
+"""
+
+
+class Predecessor:
+    """docker-ipv6nat, as far as the kernel sees of it."""
+
+    def __init__(self, engine, directory, ip6tables="ip6tables-nft"):
+        self.engine, self.host, self.ip6tables = engine, engine.host, ip6tables
+        self.state = directory / ip6tables
+        self.state.mkdir()
+
+    def order(self, *lines):
+        self.host.run(SCRIPT, self.state, self.ip6tables, input="\n".join(lines) + "\n")
+
+    def networks(self):
+        """An order's words for each of the engine's ULA networks, by the network's ID."""
+        orders = {}
+        for network in self.engine.api("GET", "/networks"):
+            subnets = [c["Subnet"] for c in network["IPAM"]["Config"] or [] if c["Subnet"][:2] == "fd"]
+            if not subnets:
+                continue
+            options = network["Options"]
+            bridge = options.get("com.docker.network.bridge.name", "br-" + network["Id"][:12])
+            noicc = options.get("com.docker.network.bridge.enable_icc") == "false" and " noicc" or ""
+            orders[network["Id"]] = f"internal {bridge}{noicc}" if network["Internal"] else \
+                f"network {bridge} {subnets[0]}{noicc}"
+        return orders
+
+    def ports(self, container):
+        """Orders' words for what the container publishes, on the first of its networks."""
+        settings = container.inspect()["NetworkSettings"]
+        networks = self.networks()
+        endpoint = next(iter(settings["Networks"].values()))
+        if networks.get(endpoint["NetworkID"], "internal").startswith("internal"):
+            return []
+        bridge = networks[endpoint["NetworkID"]].split()[1]
+        return [f"{bridge} {endpoint['GlobalIPv6Address']} {protocol} {binding['HostPort']} {port}"
+                for port, protocol, bindings in
+                ((*key.split("/"), value or []) for key, value in settings["Ports"].items())
+                for binding in bindings if binding["HostIp"] == "::"]
+
+    def start(self, *containers):
+        self.order("start", *self.networks().values(),
+                   *(f"port {words}" for c in containers for words in self.ports(c)))
+        return self
+
+    def adds(self, container):
+        self.order(*(f"port {words}" for words in self.ports(container)))
+
+    def stop_with_cleanup(self, *containers):
+        self.order(*(f"no-port {words}" for c in containers for words in self.ports(c)),
+                   *(f"no-{words}" for words in self.networks().values()
+                     if words.startswith("network")), "cleanup")
+
+
+def saved(host, kind):
+    """The rules and the chains of the user's, as they stand."""
+    lines = host.run(f"{kind}-save").stdout.splitlines()
+    return [line for line in lines if line[0] in "*-" or (line[0] == ":" and " - " in line)]
+
+
+def wipe(host, kind):
+    for table in "filter", "nat", "mangle":
+        host.run(kind, "-t", table, "-F")
+        host.run(kind, "-t", table, "-X")
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def host(lab):
+    """The host without a rule of ip6tables before and after."""
+    yield lab.host
+    for kind in KINDS:
+        wipe(lab.host, kind)
+
+
+@pytest.fixture
+def predecessor(engine, host, tmp_path, kind):
+    return Predecessor(engine, tmp_path, kind)
+
+
+@pytest.fixture(scope="module")
+def module_lab(make_lab):
+    lab = make_lab()
+    lab.serve(lab.client)
+    return lab
+
+
+def build(engine):
+    """Networks of all kinds, containers that publish; by their names."""
+    engine.network("ula", ULA, OPTION + "name=br-ula")
+    engine.network("other", OTHER, OPTION + "enable_icc=false")
+    engine.network("hidden", HIDDEN, "--internal")
+    return {"web": engine.run("web", "--network ula -p 8080:80 -p 8080:80/udp"),
+            "peer": engine.run("peer", "--network ula"),
+            "far": engine.run("far", "--network other -p 8081:80"),
+            "plain": engine.run("plain", "-p 8082:80"),
+            "inner": engine.run("inner", "--network hidden")}
+
+
+def told(daemon):
+    """The problem, or None."""
+    found = [p for p in daemon.status()["problems"] if p["code"] == LEFT]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def wait_told(daemon, so=True):
+    """Waits until it is told, or no longer: x_tables says nothing by itself, so ask."""
+    def look():
+        daemon.sync()
+        return bool(told(daemon)) == so
+    wait_for(look, 15, "told" if so else "told no longer")
+    return told(daemon)
+
+
+def cure(host, problem):
+    """What the problem says to do, as somebody who pastes it into a shell."""
+    said = "".join(host.run("sh", "-c", problem["cure"]).stderr.splitlines())
+    # of the other kind, once that has been used in this namespace
+    assert not said or said.startswith("# Warning: ip6tables-legacy tables present"), said
+
+
+@pytest.mark.engine_any
+@pytest.mark.parametrize("admin_has", ["rules-in-docker-user", "nothing-there"])
+def test_cure_removes_all_of_it_and_nothing_else(lab, host, engine, daemon, order, predecessor, kind,
+                                                 admin_has):
+    host.run(f"{kind}-restore", input=ADMIN)
+    before = saved(host, kind)
+
+    def world():
+        containers = build(engine)
+        predecessor.start(containers["web"], containers["far"], containers["plain"])
+        # of a network and a container that are no more
+        predecessor.order(f"network {GONE} fd00:9::/64", f"port {GONE} fd00:9::2 udp 53 53 2001:db8:1::11")
+        if admin_has != "nothing-there":
+            host.run(kind, "-I", "DOCKER-USER", "-i", "eth9", "-j", "DROP")
+    order(world, daemon)
+    problem = wait_told(daemon)
+    assert problem["severity"] == "warning"
+    assert problem["message"].startswith(f"{kind} holds the rules of docker-ipv6nat for br-")
+    assert "stop it for good" in problem["message"]
+    assert {n["mode"] for n in daemon.status()["networks"]} == {"nat", "internal"}
+    ours = host.nft("-s list table ip6 ipv6nat")
+    cure(host, problem)
+    kept = {":DOCKER-USER - [0:0]", "-A FORWARD -j DOCKER-USER", "-A DOCKER-USER -i eth9 -j DROP",
+            "-A DOCKER-USER -j RETURN"} if admin_has != "nothing-there" else set()
+    after = saved(host, kind)
+    assert [line for line in after if line not in kept] == before
+    assert kept <= set(after)
+    assert bool(kept) == ("DOCKER-USER has rules of yours" in problem["message"])
+    assert host.nft("-s list table ip6 ipv6nat") == ours
+    wait_told(daemon, False)
+    host.run("sh", "-c", problem["cure"], check=not kept)
+
+
+def test_what_cleanup_leaves(host, engine, daemon, predecessor):
+    """After its -cleanup nothing is left but DOCKER-USER, which is no trouble, and, if it was killed
+    before, the rules of what had gone meanwhile, which hold one of its chains."""
+    web = build(engine)["web"]
+    predecessor.start(web)
+    daemon.start()
+    wait_told(daemon)
+    predecessor.stop_with_cleanup(web)
+    internal = [line for line in saved(host, predecessor.ip6tables) if line.startswith("-A FORWARD")]
+    assert len(internal) == 2  # the jump to DOCKER-USER, and the internal network's rule
+    wait_told(daemon, False)
+    predecessor.order("start", f"network {GONE} fd00:9::/64", "cleanup")
+    problem = wait_told(daemon)
+    assert f"for {GONE}: nothing uses them" in problem["message"]
+    cure(host, problem)
+    assert not [line for line in saved(host, predecessor.ip6tables) if GONE in line or "DOCKER" in line]
+    wait_told(daemon, False)
+
+
+def test_only_its_chains(host, daemon, predecessor):
+    """Of a host without IPv6 networks: the rules that it makes at its start."""
+    predecessor.order("start")
+    daemon.start()
+    problem = wait_told(daemon)
+    cure(host, problem)
+    assert not [line for line in saved(host, predecessor.ip6tables) if line[0] != "*"]
+    wait_told(daemon, False)
+
+
+def test_names_that_a_shell_could_misread(host, daemon, predecessor):
+    """The cure goes through root's shell: a bridge whose name is a command is not in it."""
+    predecessor.order("start", "network br.x fd00:1::/64", "network $(reboot) fd00:2::/64",
+                      "network '|x fd00:3::/64")
+    daemon.start()
+    problem = wait_told(daemon)
+    assert "reboot" not in problem["cure"] and "|x" not in problem["cure"]
+    assert "br[.]x" in problem["cure"]
+    cure(host, problem)
+    left = [line for line in saved(host, predecessor.ip6tables) if line[0] == "-"]
+    assert left and not [line for line in left if "br.x" in line or "DOCKER" in line]
+
+
+def test_somebody_else_uses_its_chain(host, daemon, predecessor):
+    """A chain that somebody else jumps to cannot go: then nothing goes, and ip6tables says why."""
+    kind = predecessor.ip6tables
+    predecessor.order("start", "network docker0 fd00:d0c:16::/64")
+    host.run(kind, "-A", "INPUT", "-i", "eth9", "-j", "DOCKER")
+    daemon.start()
+    problem = wait_told(daemon)
+    before = saved(host, kind)
+    done = host.run("sh", "-c", problem["cure"], check=False)
+    assert done.returncode != 0 and done.stderr
+    filters = [line for line in before if line in saved(host, kind)]
+    assert "-A INPUT -i eth9 -j DOCKER" in filters and "-A FORWARD -o docker0 -j DOCKER" in filters
