@@ -51,7 +51,7 @@ enum ip6tables {
 	IP6TABLES_LEGACY,
 	_IP6TABLES_MAX,
 };
-DECLARE_STRTAB(ip6tables, enum ip6tables);
+DECLARE_STRTAB(links_ip6tables, enum ip6tables);
 
 /* What docker-ipv6nat makes and leaves behind; most of it in the words of Docker before 27. */
 struct leftovers {

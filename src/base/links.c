@@ -5,7 +5,7 @@ static const char *const kinds[] = {
 	[IP6TABLES_NFT] = "ip6tables-nft",
 	[IP6TABLES_LEGACY] = "ip6tables-legacy",
 };
-DEFINE_STRTAB(ip6tables, enum ip6tables, _IP6TABLES_MAX, kinds)
+DEFINE_STRTAB(links_ip6tables, enum ip6tables, _IP6TABLES_MAX, kinds)
 
 void links_done(struct links *l)
 {

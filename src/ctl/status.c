@@ -36,7 +36,7 @@ static const char *state_color(const struct ctl_options *o, const char *state)
 {
 	if (!o->color)
 		return NULL;
-	return strcmp(state, "ok") == 0	      ? CTL_GREEN
+	return strcmp(state, "ok") == 0         ? CTL_GREEN
 	       : strcmp(state, "starting") == 0 ? CTL_YELLOW
 						: CTL_RED;
 }
@@ -69,8 +69,10 @@ static void print_state(const struct ctl_options *o, const struct screen *screen
 		flow_print(&f, NULL, "%s;", s->docker.version ? s->docker.version : "connected");
 	else
 		flow_print(&f, red, "not connected;");
-	flow_print(&f, NULL, "%s %" PRIu64 " elements, %" PRIu64 " commits, %" PRIu64 " repairs; up %s",
-		   s->backend.name, s->backend.elements, s->backend.commits, s->backend.repairs, up);
+	flow_print(&f, NULL,
+		   "%s %" PRIu64 " elements, %" PRIu64 " commits, %" PRIu64 " repairs; up %s",
+		   s->backend.name, s->backend.elements, s->backend.commits, s->backend.repairs,
+		   up);
 	putchar('\n');
 }
 
@@ -229,7 +231,7 @@ static void print_ndp(const struct screen *screen, const struct api_ndp *n)
 		if (dropped > 0)
 			flow_print(&f, NULL, "%s%s %" PRIu64 "%s", d == n->drops.items ? "(" : "",
 				   d->reason, d->count,
-				   !is_last	 ? ","
+				   !is_last      ? ","
 				   : n->lost > 0 ? "),"
 						 : ")");
 	}

@@ -70,14 +70,14 @@ static void put_bridges(FILE *f, const struct bridge_names *bridges)
  */
 static void put_begin(FILE *f, enum ip6tables kind, const struct bridge_names *bridges)
 {
-	fprintf(f, "%s-save | awk '{l=$0;gsub(\" (", ip6tables_to_string(kind));
+	fprintf(f, "%s-save | awk '{l=$0;gsub(\" (", links_ip6tables_to_string(kind));
 	put_bridges(f, bridges);
 	fputs(") \",\" / \",l)} ", f);
 }
 
 static void put_end(FILE *f, enum ip6tables kind)
 {
-	fprintf(f, "' | %s-restore --noflush", ip6tables_to_string(kind));
+	fprintf(f, "' | %s-restore --noflush", links_ip6tables_to_string(kind));
 }
 
 /* All rules and chains. DOCKER-USER goes only if there is nothing of the administrator's in it. */
@@ -141,7 +141,7 @@ static bool any_is_there(const struct links *links, const struct bridge_names *b
 static void put_message(FILE *f, const struct links *links, enum ip6tables kind,
 			const struct leftovers *l)
 {
-	fprintf(f, "%s holds the rules of docker-ipv6nat", ip6tables_to_string(kind));
+	fprintf(f, "%s holds the rules of docker-ipv6nat", links_ip6tables_to_string(kind));
 	if (l->marked.n == 0)
 		fputs(" or of a Docker that translated", f);
 	if (l->bridges.n > 0)
@@ -158,7 +158,7 @@ static void put_message(FILE *f, const struct links *links, enum ip6tables kind,
 
 static void put_careful_message(FILE *f, enum ip6tables kind, const struct leftovers *l)
 {
-	fprintf(f, "%s holds rules of docker-ipv6nat for ", ip6tables_to_string(kind));
+	fprintf(f, "%s holds rules of docker-ipv6nat for ", links_ip6tables_to_string(kind));
 	put_names(f, &l->marked);
 	fputs(", and Docker may translate IPv6 itself: stop docker-ipv6nat for good, remove its "
 	      "rules, and restart Docker, whose chains it has flushed",

@@ -652,11 +652,11 @@ static void leftovers(struct world *w, enum ip6tables kind)
 	char command[64];
 
 	assert_leftovers(w, kind, false, false, "", "");
-	(void)snprintf(command, sizeof(command), "%s-restore", ip6tables_to_string(kind));
+	(void)snprintf(command, sizeof(command), "%s-restore", links_ip6tables_to_string(kind));
 	restore(command, LEFTOVERS);
 	assert_leftovers(w, kind, true, false, "br-a br-in br-old ", "br-a ");
 	(void)snprintf(command, sizeof(command), "%s -I DOCKER-USER -p tcp -j RETURN",
-		       ip6tables_to_string(kind));
+		       links_ip6tables_to_string(kind));
 	run(command);
 	assert_leftovers(w, kind, true, true, "br-a br-in br-old ", "br-a ");
 }

@@ -54,7 +54,8 @@ static void test_whose_they_are(void **state)
 		{ 19, 3, false, false, false, true, ALL },
 		{ 20, 10, false, false, false, true, ALL },
 		{ 20, 10, false, false, false, false, ALL }, /* a stale one of Docker's */
-		{ 26, 1, false, true, false, false, ALL },   /* they look like Docker's, but cannot be */
+		{ 26, 1, false, true, false, false,
+		  ALL }, /* they look like Docker's, but cannot be */
 		{ 20, 10, true, true, false, false, NOTHING },
 		{ 20, 10, true, true, false, true, MARKED },
 		{ 26, 1, true, false, false, false, NOTHING }, /* no network with IPv6 */
@@ -63,7 +64,7 @@ static void test_whose_they_are(void **state)
 		{ 28, 5, false, true, true, false, NOTHING },
 		{ 28, 5, false, true, true, true, MARKED },
 		{ 28, 5, false, false, true, true, MARKED },
-		{ 28, 5, false, false, false, true, ALL }, /* "ip6tables": false */
+		{ 28, 5, false, false, false, true, ALL },   /* "ip6tables": false */
 		{ 29, 7, false, true, false, true, MARKED }, /* its nftables backend */
 	};
 
@@ -111,7 +112,9 @@ static void test_both_kinds(void **state)
 /* Property: a name that a shell, or awk, would not take as it stands is not in the command. */
 static void test_names(void **state)
 {
-	static const char *const names[] = { "$(reboot)", "';id", "a|b", "br*", "a\\b", "\"x", "a b" };
+	static const char *const names[] = {
+		"$(reboot)", "';id", "a|b", "br*", "a\\b", "\"x", "a b"
+	};
 	struct world w;
 
 	(void)state;
@@ -135,9 +138,10 @@ static void test_message(void **state)
 	world_init(&w, 20, 10, 0);
 	(void)world_uplink(&w, "eth0", NULL, NULL);
 	leave(&w, IP6TABLES_NFT, "br-1");
-	assert_string_equal(world_all_problems((world_plan(&w), &w)),
-			    "warning leftover-rules: ip6tables-nft holds the rules of docker-ipv6nat "
-			    "for br-1: nothing uses them any more");
+	assert_string_equal(
+		world_all_problems((world_plan(&w), &w)),
+		"warning leftover-rules: ip6tables-nft holds the rules of docker-ipv6nat "
+		"for br-1: nothing uses them any more");
 	for (unsigned i = 2; i < 6; i++) {
 		char name[8];
 
@@ -146,11 +150,12 @@ static void test_message(void **state)
 	}
 	(void)world_link(&w, "br-5");
 	w.links.leftovers[IP6TABLES_NFT].user_rules = true;
-	assert_string_equal(world_all_problems((world_plan(&w), &w)),
-			    "warning leftover-rules: ip6tables-nft holds the rules of docker-ipv6nat "
-			    "for br-1, br-2, br-3 and 2 more: it runs beside us, or was stopped and "
-			    "has left them; stop it for good before they are removed; chain "
-			    "DOCKER-USER has rules of yours and is kept");
+	assert_string_equal(
+		world_all_problems((world_plan(&w), &w)),
+		"warning leftover-rules: ip6tables-nft holds the rules of docker-ipv6nat "
+		"for br-1, br-2, br-3 and 2 more: it runs beside us, or was stopped and "
+		"has left them; stop it for good before they are removed; chain "
+		"DOCKER-USER has rules of yours and is kept");
 	assert_null(strstr(w.plan.problems.items[0].cure, "|-USER"));
 	world_done(&w);
 }

@@ -2,6 +2,7 @@
 /* Every table of names there is (tests/check/enums.sh compares this list with the headers). */
 #include "base/config.h"
 #include "base/facts.h"
+#include "base/links.h"
 #include "base/ndp.h"
 #include "base/ruleset.h"
 #include "base/status.h"
@@ -34,6 +35,7 @@ TABLE(config_foreign_forward, _CONFIG_FOREIGN_FORWARD_MAX)
 TABLE(config_forwarding, _CONFIG_FORWARDING_MAX)
 TABLE(config_ndp_override, _CONFIG_NDP_OVERRIDE_MAX)
 TABLE(net_mode, _NET_MODE_MAX)
+TABLE(links_ip6tables, _IP6TABLES_MAX)
 TABLE(container_state, _CONTAINER_STATE_MAX)
 TABLE(ruleset_family, _RULESET_FAMILY_MAX)
 TABLE(ruleset_verdict, _RULESET_VERDICT_MAX)
@@ -46,10 +48,12 @@ static const struct table *const tables[] = {
 	&table_config_backend,     &table_config_on_stop,
 	&table_config_unpublished, &table_config_foreign_forward,
 	&table_config_forwarding,  &table_config_ndp_override,
-	&table_net_mode,           &table_container_state,
-	&table_ruleset_family,     &table_ruleset_verdict,
-	&table_problem_code,       &table_problem_severity,
-	&table_port_state,         &table_ndp_drop,
+	&table_net_mode,           &table_links_ip6tables,
+	&table_container_state,    &table_links_ip6tables,
+	&table_container_state,    &table_ruleset_family,
+	&table_ruleset_verdict,    &table_problem_code,
+	&table_problem_severity,   &table_port_state,
+	&table_ndp_drop,
 };
 
 /* A value without a name would show as "(null)"; a name given twice would lead to another value. */
