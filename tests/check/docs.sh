@@ -113,6 +113,8 @@ compare_all reason $daemon_man "$(table src/base/ndp.c drops | grep -vx none)" \
 compare_all endpoint $daemon_man \
 	"$(grep -oP '\{ "\K(GET|POST)", "[^"]+' src/daemon/control.c | sed 's/", "/ /')" \
 	"$(awk '/^\.Sh / { inside = /CONTROL API/ } inside && /^\.It Li (GET|POST)/ { print $3, $4 }' $daemon_man)"
+compare_all "key of the status" $daemon_man "$(grep -oP '^\s+"\K[a-z_]+(?=",)' src/wire/api-json.c)" \
+	"$(awk '/^\.S[hs] / { inside = $2 == "Status" } inside && sub(/^\.(It )?Li /, "")' $daemon_man | grep -o '[a-z_]*')"
 compare_all "kind of event" $daemon_man "$(table src/wire/api-events.c names && printf 'hello\nlost')" \
 	"$(entries $daemon_man Events)"
 compare metric $daemon_man "$(grep -rhoP '"\Kipv6nat_[a-z0-9_]+' src --include='*.c' || true)" \
