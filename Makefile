@@ -9,6 +9,8 @@ SBINDIR = $(PREFIX)/sbin
 BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man
 UNITDIR = $(PREFIX)/lib/systemd/system
+SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
+TMPFILESDIR = $(PREFIX)/lib/tmpfiles.d
 SYSCONFDIR ?= /etc
 
 CC ?= cc
@@ -54,7 +56,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
 .PHONY: all help deps check check-programs check-unit check-corpus check-rules check-net check-machine check-qemu check-san \
-	demo bench analyze format install deb image clean
+	demo bench analyze format install uninstall deb image clean
 .DELETE_ON_ERROR:
 
 all: $(B)/ipv6natd $(B)/ipv6natctl ## build the daemon and the inspection tool
@@ -159,6 +161,8 @@ format: ## format all C files
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 # -------------------------------------------------------------- installing
+UNITS := ipv6natd.service ipv6natd-off.service
+
 install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/ipv6natd $(DESTDIR)$(SBINDIR)/ipv6natd
 	install -D -m 755 $(B)/ipv6natctl $(DESTDIR)$(BINDIR)/ipv6natctl
@@ -166,10 +170,19 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 644 man/ipv6natctl.1 $(DESTDIR)$(MANDIR)/man1/ipv6natctl.1
 	install -D -m 644 man/ipv6nat.conf.5 $(DESTDIR)$(MANDIR)/man5/ipv6nat.conf.5
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|/usr/sbin/ipv6natd|$(SBINDIR)/ipv6natd|' systemd/ipv6natd.service \
-		>$(DESTDIR)$(UNITDIR)/ipv6natd.service
+	for unit in $(UNITS); do \
+		sed 's|/usr/sbin/|$(SBINDIR)/|; s|/usr/bin/|$(BINDIR)/|' systemd/$$unit \
+			>$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	install -D -m 644 systemd/ipv6nat.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/ipv6nat.conf
+	install -D -m 644 systemd/ipv6nat.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/ipv6nat.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf || \
 		install -D -m 644 contrib/ipv6nat.conf $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf
+
+uninstall: ## remove what install has put there, but for the configuration
+	rm -f $(DESTDIR)$(SBINDIR)/ipv6natd $(DESTDIR)$(BINDIR)/ipv6natctl \
+		$(DESTDIR)$(MANDIR)/man8/ipv6natd.8 $(DESTDIR)$(MANDIR)/man1/ipv6natctl.1 \
+		$(DESTDIR)$(MANDIR)/man5/ipv6nat.conf.5 $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
+		$(DESTDIR)$(SYSUSERSDIR)/ipv6nat.conf $(DESTDIR)$(TMPFILESDIR)/ipv6nat.conf
 
 # The whole tree with contrib/debian as debian/, so that the source package builds anywhere.
 DEB_TREE := build/deb/ipv6nat-$(VERSION)

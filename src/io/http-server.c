@@ -95,8 +95,11 @@ static int make_directory(const char *path)
 	return mkdir(directory, 0755) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* 0660 root:GROUP. Without the group, 0600: root's own group may have members. */
-static void open_to_group(const char *path, const char *group)
+/*
+ * 0660 root:GROUP. Without the group, 0600: root's own group may have members. A directory with the
+ * set-group-ID bit has given the group already; only without one it takes CAP_CHOWN.
+ */
+static void open_to_group(const char *path, gid_t now, const char *group)
 {
 	const struct group *g = group ? getgrnam(group) : NULL;
 
@@ -104,7 +107,7 @@ static void open_to_group(const char *path, const char *group)
 		log_debug("%s: no group %s, so it is for root alone", path, group ? group : "");
 		return;
 	}
-	if (chown(path, (uid_t)-1, g->gr_gid) < 0 || chmod(path, 0660) < 0)
+	if ((now != g->gr_gid && chown(path, (uid_t)-1, g->gr_gid) < 0) || chmod(path, 0660) < 0)
 		log_warning_errno(errno, "%s: cannot be opened to group %s, stays with root: %m",
 				  path, group);
 }
@@ -141,7 +144,7 @@ static int listen_at(struct http_server *s, const char *group, int *ret_fd)
 	s->device = st.st_dev;
 	s->inode = st.st_ino;
 	s->bound = true;
-	open_to_group(s->path, group);
+	open_to_group(s->path, st.st_gid, group);
 	if (listen(fd, SOMAXCONN) < 0)
 		return -errno;
 	*ret_fd = steal_fd(&fd);
