@@ -410,6 +410,15 @@ static int cleanup(void)
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* What --check-config finds is its result, which editors read, and no message for the log. */
+static void tell(const struct options *o, int level, const char *text)
+{
+	if (o->check_config)
+		(void)fprintf(stderr, "%s\n", text);
+	else
+		(void)log_full(level, 0, "%s", text);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {};
@@ -432,13 +441,13 @@ int main(int argc, char **argv)
 
 	r = config_load(o.config, &config, &error);
 	if (r < 0) {
-		log_error("%s", error ? error : strerror(-r));
+		tell(&o, LOG_ERR, error ? error : strerror(-r));
 		return EXIT_FAILURE;
 	}
 	r = check_backend(&o, &config);
 	if (r == 0 && o.check_config)
 		vec_foreach (w, &config.warnings)
-			log_warning("%s", w->text);
+			tell(&o, LOG_WARNING, w->text);
 	if (r == 0 && !o.check_config)
 		r = -run(&o, &config);
 	config_done(&config);

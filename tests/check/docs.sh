@@ -119,4 +119,10 @@ compare_all "kind of event" $daemon_man "$(table src/wire/api-events.c names && 
 	"$(entries $daemon_man Events)"
 compare metric $daemon_man "$(grep -rhoP '"\Kipv6nat_[a-z0-9_]+' src --include='*.c' || true)" \
 	"$(entries $daemon_man METRICS)"
+
+if command -v mandoc >/dev/null; then
+	# the manuals of others may be missing, and ours are not installed
+	lint=$(mandoc -T lint man/* 2>&1 | grep -v 'referenced manual not found\|mandoc.db' || true)
+	[[ -z $lint ]] || { echo "$lint" && failed=1; }
+fi
 exit $failed
