@@ -340,6 +340,28 @@ int layout_ip6(struct ruleset_table *t)
 	return b.error;
 }
 
+/*
+ * docker-ipv6nat's rules drop what goes from one bridge to another, translated or not: its published
+ * ports are reached from other networks through docker-proxy. Ahead of all rules, so that the chain
+ * is as it is without it, and costs nothing where there is no such bridge.
+ */
+int layout_beside(struct ruleset_table *t)
+{
+	struct builder b = { .table = t };
+	struct ruleset_rule *rules, last;
+
+	set(&b, SET_BESIDE, RULESET_SET, RULESET_IIFNAME, 0, 0);
+	b.chain = ruleset_find_chain(t, "prerouting");
+	rule(&b, in_set(SET_BESIDE, RULESET_IIFNAME, 0, 0), verdict(RULESET_RETURN));
+	if (b.error)
+		return b.error;
+	rules = b.chain->rules.items;
+	last = rules[b.chain->rules.n - 1];
+	memmove(rules + 1, rules, (b.chain->rules.n - 1) * sizeof(*rules));
+	rules[0] = last;
+	return 0;
+}
+
 int layout_solicitations(struct ruleset_table *t)
 {
 	struct builder b = { .table = t };

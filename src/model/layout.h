@@ -24,6 +24,7 @@
 #define SET_ANSWERED "answered" /* uplink . address: answered by us, not forwarded */
 #define SET_GATEWAYS "gateways" /* Ethernet addresses of their bridges */
 #define SET_ISOLATED "isolated_ports" /* bridge ports of containers with ICC off */
+#define SET_BESIDE "beside" /* bridges whose containers docker-ipv6nat leaves to docker-proxy */
 
 /* First 32 bits of subnets; wider subnets take several, but none wider than this. */
 #define LAYOUT_INSIDE_MAX 1024
@@ -38,6 +39,8 @@
 
 /* Adds the standing part of a table. 0 or -ENOMEM. */
 int layout_ip6(struct ruleset_table *t);
+/* Adds to it what leaves published ports to docker-proxy, for the containers of some bridges. */
+int layout_beside(struct ruleset_table *t);
 int layout_bridge(struct ruleset_table *t);
 /* Adds what drops unicast solicitations that the responder answers. 0 or -ENOMEM. */
 int layout_solicitations(struct ruleset_table *t);

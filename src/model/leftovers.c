@@ -207,6 +207,15 @@ static int report(const struct snapshot *s, const struct links *links, enum ip6t
 	return problems_add(problems, PROBLEM_LEFTOVER_RULES, PROBLEM_WARNING, cure, "%s", message);
 }
 
+bool leftovers_isolate(const struct links *links, const char *bridge)
+{
+	for (unsigned kind = 0; kind < _IP6TABLES_MAX; kind++)
+		vec_foreach (b, &links->leftovers[kind].bridges)
+			if (strcmp(b->name, bridge) == 0)
+				return true;
+	return false;
+}
+
 int leftovers_report(const struct snapshot *snapshot, const struct links *links,
 		     struct problems *problems)
 {

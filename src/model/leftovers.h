@@ -5,6 +5,8 @@
 #include "base/facts.h"
 #include "base/status.h"
 
+/* Do they drop what the bridge's containers send to other networks, translated or not? */
+bool leftovers_isolate(const struct links *links, const char *bridge);
 /* Adds PROBLEM_LEFTOVER_RULES for each kind of ip6tables that holds some; the cure is a command.
  * 0 or -ENOMEM. */
 int leftovers_report(const struct snapshot *snapshot, const struct links *links,

@@ -282,6 +282,17 @@ static const char *entry_chain(const struct net *n)
 	return n->open ? CHAIN_TO_OPEN : CHAIN_TO_CLOSED;
 }
 
+static int plan_beside(struct context *c, const struct net *n)
+{
+	int r = 0;
+
+	if (!net_publishes(n) || !leftovers_isolate(c->links, n->bridge))
+		return 0;
+	if (!ruleset_find_set(ip6(c), SET_BESIDE))
+		r = layout_beside(ip6(c));
+	return r ? r : put_name(ip6(c), SET_BESIDE, n->bridge);
+}
+
 static int plan_network(struct context *c, const struct net *n)
 {
 	int r;
@@ -301,6 +312,8 @@ static int plan_network(struct context *c, const struct net *n)
 		r = put_allowed(ip6(c), n->trusted.items[i].text, n->bridge);
 	if (r == 0 && !n->icc)
 		r = plan_isolated_ports(c, n);
+	if (r == 0)
+		r = plan_beside(c, n);
 	return r ? r : plan_source(c, n);
 }
 

@@ -11,8 +11,6 @@ that removes them and nothing else. While they are there, and whoever came first
 works goes on working and what is closed stays closed.
 """
 
-import ipaddress
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,7 @@ import pytest
 from follow import answer, mappings
 from lab import outcome, read_line, tcp_ask, udp_ask, wait_for
 from nftables import generation
-from reach import NOTHING, answers, at_once, reach, reach_briefly
+from reach import answers, at_once, is_blocked, reach, reach_briefly
 
 SCRIPT = Path(__file__).resolve().parents[1] / "lab" / "docker-ipv6nat.sh"
 KINDS = "ip6tables-nft", "ip6tables-legacy"
@@ -267,3 +265,248 @@ def test_somebody_else_uses_its_chain(host, daemon, predecessor):
     assert done.returncode != 0 and done.stderr
     filters = [line for line in before if line in saved(host, kind)]
     assert "-A INPUT -i eth9 -j DOCKER" in filters and "-A FORWARD -o docker0 -j DOCKER" in filters
+
+
+# -- rules of Docker's own ---------------------------------------------------------------------
+
+
+def dockers(engine, host):
+    """Docker's own rules, without its counters."""
+    return [line for line in saved(host, "ip6tables-nft") if line[0] == "-"]
+
+
+@pytest.mark.engine_is("20.10")
+def test_docker_translates_no_longer(lab, host, engine, daemon):
+    """Rules that Docker made while it translated stay when that is switched off. They look like
+    Docker's, but by its version they can have no owner: the networks are ours, and the command removes
+    these as well."""
+    build(engine)
+    assert engine.docker("rm -f inner far") == "inner\nfar"
+    try:
+        engine.stop()
+        engine.config.update(ip6tables=True, experimental=True)
+        engine.start()
+        engine.docker("start web")
+        assert [line for line in dockers(engine, host) if "br-ula" in line and "MASQUERADE" in line]
+        daemon.start().sync()
+        assert daemon.find_network("ula")["mode"] == "native" and not told(daemon)
+    finally:
+        engine.stop()
+        del engine.config["ip6tables"], engine.config["experimental"]
+        engine.start()
+    engine.docker("start web")
+    daemon.wait_status(lambda s: s["docker"]["connected"] and
+                       daemon.find_network("ula", s)["mode"] == "nat")
+    problem = wait_told(daemon)
+    assert "of docker-ipv6nat or of a Docker that translated for " in problem["message"]
+    cure(host, problem)
+    assert not dockers(engine, host)
+    wait_told(daemon, False)
+    # the policy is not a rule, and nobody else's to change
+    host.run("ip6tables", "-P", "FORWARD", "ACCEPT")
+    assert answer(lab.client, host.v6, 8080) == f"web tcp:80 from {lab.client.v6}"
+
+
+@pytest.mark.engine_is("20.10", "28.5")
+def test_docker_translates(make_engine, make_lab, tmp_path, make_daemon, engine_version):
+    """Where Docker translates by itself, its chains are its own: only what it never makes is said to be
+    left over, and removed."""
+    lab = make_lab()
+    engine = make_engine(lab, ip6tables=None if engine_version == "28.5" else True)
+    daemon = make_daemon(engine)
+    engine.network("ula", ULA, OPTION + "name=br-ula")
+    web = engine.run("web", "--network ula -p 8080:80")
+    daemon.start().sync()
+    assert not told(daemon) and daemon.find_network("ula")["mode"] == "native"
+    Predecessor(engine, tmp_path).start(web)
+    problem = wait_told(daemon)
+    assert "restart Docker" in problem["message"] and "-X" not in problem["cure"]
+    before = dockers(engine, lab.host)
+    marks = [line for line in before if "--dst-type LOCAL -j MASQUERADE" in line]
+    assert len(marks) == 2  # of ula and of the default bridge
+    cure(lab.host, problem)
+    assert dockers(engine, lab.host) == [line for line in before if line not in marks]
+    wait_told(daemon, False)
+    engine.restart()
+    engine.docker("start web")
+    daemon.wait_status(lambda s: s["docker"]["connected"] and s["state"] == "ok")
+    assert daemon.find_network("ula")["mode"] == "native" and not told(daemon)
+    assert answer(lab.client, lab.host.v6, 8080) == f"web tcp:80 from {lab.client.v6}"
+
+
+# -- beside it --------------------------------------------------------------------------------
+
+
+def questions(lab, c):
+    """What somebody may try, from everywhere to everywhere: {name: answer}."""
+    client, host = lab.client, lab.host
+
+    def ask(ns, address, port, timeout=5):
+        return outcome(tcp_ask, ns, address, port, timeout=timeout)
+
+    def closed(ns, address):
+        got = reach_briefly(ns, address)
+        return "closed" if is_blocked(got) else got
+    calls = {
+        "out": lambda: reach(c["web"].ns, client.v6),
+        "out-far": lambda: reach(c["far"].ns, client.v6),
+        "published": lambda: ask(client, host.v6, 8080),
+        "published-udp": lambda: outcome(udp_ask, client, host.v6, 8080, timeout=5),
+        "published-far": lambda: ask(client, host.v6, 8081),
+        "published-plain": lambda: ask(client, host.v6, 8082),
+        "unpublished": lambda: ask(client, host.v6, 8089),
+        "from-host": lambda: ask(host, host.v6, 8080),
+        "from-loopback": lambda: ask(host, "::1", 8080),
+        "host-to-container": lambda: reach(host, c["web"].v6()),
+        "same-network": lambda: reach(c["peer"].ns, c["web"].v6()),
+        "own-network": lambda: ask(c["peer"].ns, host.v6, 8080),
+        "own-port": lambda: ask(c["web"].ns, host.v6, 8080),
+        "other-network": lambda: ask(c["far"].ns, host.v6, 8080),
+        "other-network-back": lambda: ask(c["web"].ns, host.v6, 8081),
+        "isolation": lambda: closed(c["far"].ns, c["web"].v6()),
+        "isolation-back": lambda: closed(c["web"].ns, c["far"].v6()),
+        "icc": lambda: closed(c["icc"].ns, c["far"].v6()),
+        "inner-out": lambda: closed(c["inner"].ns, client.v6),
+        "inner-to-host": lambda: ask(c["inner"].ns, host.v6, 8080, 0.5),
+    }
+    return dict(zip(calls, at_once(*calls.values())))
+
+
+def served(answers):
+    """Those that got an answer at all: {name}."""
+    return {name for name, got in answers.items()
+            if (got["tcp"] if isinstance(got, dict) else got).count(" from ")}
+
+
+
+@pytest.fixture(params=["it-first", "we-first"])
+def it_first(request):
+    return request.param == "it-first"
+
+
+@pytest.fixture
+def beside(engine, host, daemon, it_first, tmp_path):
+    """Both run, started in either order, with all containers there: (containers, docker-ipv6nat)."""
+    c = build(engine)
+    c["icc"] = engine.run("icc", "--network other")
+    for port, name in (8080, "web"), (8081, "far"), (8082, "plain"):
+        assert answer(host, "::1", port).startswith(f"{name} ")
+    other = Predecessor(engine, tmp_path)
+    if it_first:
+        other.start(c["web"], c["far"], c["plain"])
+    daemon.start().sync()
+    if not it_first:
+        other.start(c["web"], c["far"], c["plain"])
+    problem = wait_told(daemon)
+    assert "it runs beside us, or was stopped" in problem["message"]
+    return c, other
+
+
+def shows_the_client(lab, got):
+    """What this is all about, on a host that has either of the two."""
+    client = lab.client.v6
+    assert got["published"] == f"web tcp:80 from {client}"
+    assert got["published-udp"] == f"web udp:80 from {client}"
+    assert got["published-far"] == f"far tcp:80 from {client}"
+    assert got["published-plain"] == f"plain tcp:80 from {client}"
+    assert got["out"] == got["out-far"] == answers("client", lab.host.v6)
+    assert got["isolation"] == got["isolation-back"] == got["icc"] == got["inner-out"] == "closed"
+    assert got["inner-to-host"] == "timeout" and got["unpublished"] == "refused"
+
+
+def test_with_both_all_works_that_worked_with_one(lab, host, engine, daemon, tmp_path):
+    """The same questions with docker-ipv6nat alone, with both, with its rules left behind, and with
+    ours alone: nothing is lost on the way."""
+    c = build(engine)
+    c["icc"] = engine.run("icc", "--network other")
+    for port, name in (8080, "web"), (8081, "far"), (8082, "plain"):
+        assert answer(host, "::1", port).startswith(f"{name} ")
+    other = Predecessor(engine, tmp_path).start(c["web"], c["far"], c["plain"])
+    alone = questions(lab, c)
+    shows_the_client(lab, alone)
+    daemon.start().sync()
+    both = questions(lab, c)
+    shows_the_client(lab, both)
+    assert both == alone
+    cure(host, told(daemon))
+    wait_told(daemon, False)
+    ours = questions(lab, c)
+    shows_the_client(lab, ours)
+    assert served(alone) <= served(ours)
+    # here it is for us to say who asks
+    assert ours["other-network"] == f"web tcp:80 from {c['far'].v6()}"
+    other.start(c["web"], c["far"], c["plain"])
+    wait_told(daemon)
+    assert questions(lab, c) == alone
+
+
+def test_either_may_go(lab, host, engine, daemon, beside, it_first):
+    """Whoever was first; the one that stays serves what runs and what is started then."""
+    c, other = beside
+    shows_the_client(lab, questions(lab, c))
+    daemon.stop()
+    daemon.run("--cleanup", check=True)
+    late = engine.run("late", "--network ula -p 8083:80")
+    other.adds(late)
+    shows_the_client(lab, questions(lab, c))
+    assert answer(lab.client, host.v6, 8083) == f"late tcp:80 from {lab.client.v6}"
+    daemon.start().sync()
+    wait_told(daemon)
+    other.stop_with_cleanup(late, *(c[name] for name in ("web", "far", "plain")))
+    later = engine.run("later", "--network other -p 8084:80")
+    wait_told(daemon, False)
+    shows_the_client(lab, questions(lab, c))
+    assert answer(lab.client, host.v6, 8084) == f"later tcp:80 from {lab.client.v6}"
+    assert later.v6()
+
+
+def test_containers_come_and_go_beside_it(lab, host, engine, daemon, beside):
+    """Both follow the engine. Nobody takes the other's change for one of his own tables."""
+    c, other = beside
+    repairs = daemon.status()["backend"]["repairs"]
+    for port in 8090, 8091:
+        late = engine.run(f"late{port}", f"--network ula -p {port}:80")
+        other.adds(late)
+        assert answer(lab.client, host.v6, port) == f"late{port} tcp:80 from {lab.client.v6}"
+    words = other.ports(late)
+    late.remove()
+    other.order(*(f"no-port {w}" for w in words))
+    wait_for(lambda: ("tcp", 8091) not in mappings(host))
+    assert outcome(tcp_ask, lab.client, host.v6, 8091, timeout=5) == "refused"
+    daemon.sync()
+    before = generation(host)
+    daemon.sync()
+    assert generation(host) == before
+    assert daemon.status()["backend"]["repairs"] == repairs == 0
+    assert not [line for line in daemon.log.read_text().splitlines()
+                if line[:3] in ("<3>", "<4>") and LEFT not in line]
+    assert c["web"].v6()
+
+
+def test_connections_outlive_the_change(lab, host, daemon, engine, tmp_path):
+    """A connection made while docker-ipv6nat was alone goes on through both, through the removal of its
+    rules, and a new one through each of the steps; and the same the other way round."""
+    web = build(engine)["web"]
+    assert answer(host, "::1", 8080).startswith("web ")
+    other = Predecessor(engine, tmp_path).start(web)
+    expected = f"web tcp:80 from {lab.client.v6}"
+
+    def ask(sock):
+        sock.sendall(b"\n")
+        return read_line(sock)
+    with lab.client.connect(host.v6, 8080, timeout=10) as first:
+        assert ask(first) == expected
+        daemon.start().sync()
+        with lab.client.connect(host.v6, 8080, timeout=10) as second:
+            assert ask(first) == ask(second) == expected
+            cure(host, wait_told(daemon))
+            wait_told(daemon, False)
+            with lab.client.connect(host.v6, 8080, timeout=10) as third:
+                assert ask(first) == ask(second) == ask(third) == expected
+                # and back again
+                other.start(web)
+                daemon.stop()
+                daemon.run("--cleanup", check=True)
+                assert ask(first) == ask(second) == ask(third) == expected
+    assert tcp_ask(lab.client, host.v6, 8080) == expected
+    assert udp_ask(lab.client, host.v6, 8080, tries=3) == expected.replace("tcp", "udp")

@@ -160,13 +160,42 @@ static void test_message(void **state)
 	world_done(&w);
 }
 
+/* Property: beside its drops between networks, containers reach published ports by docker-proxy, and
+ * those of internal networks do not. */
+static void test_beside(void **state)
+{
+	const struct ruleset_chain *chain;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 20, 10, 0);
+	(void)world_network(&w, "its", "fd00:6::/64");
+	(void)world_network(&w, "free", "fd00:7::/64");
+	world_network(&w, "hidden", "fd00:8::/64")->internal = true;
+	world_option(&w, "its", WORLD_BRIDGE "name", "br-its");
+	world_option(&w, "hidden", WORLD_BRIDGE "name", "br-hidden");
+	(void)world_plan(&w);
+	assert_null(world_set(&w, "beside"));
+	chain = ruleset_find_chain(&w.plan.ruleset.tables[RULESET_IP6], "prerouting");
+	assert_int_equal(chain->rules.n, 2);
+
+	leave(&w, IP6TABLES_LEGACY, "br-its");
+	leave(&w, IP6TABLES_LEGACY, "br-hidden");
+	(void)world_plan(&w);
+	assert_string_equal(world_elements(&w, "beside"), "\"br-its\"");
+	chain = ruleset_find_chain(&w.plan.ruleset.tables[RULESET_IP6], "prerouting");
+	assert_int_equal(chain->rules.n, 3);
+	assert_string_equal(chain->rules.items[0].exprs[0].name, "beside");
+	assert_int_equal(chain->rules.items[0].exprs[1].verdict, RULESET_RETURN);
+	world_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whose_they_are),
-		cmocka_unit_test(test_both_kinds),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_message),
+		cmocka_unit_test(test_whose_they_are), cmocka_unit_test(test_both_kinds),
+		cmocka_unit_test(test_names),          cmocka_unit_test(test_message),
+		cmocka_unit_test(test_beside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
