@@ -23,6 +23,7 @@ from lab import Daemon, SocketProxy, SocketRelay, Stream, Unavailable, outcome, 
 from lab.daemon import TOP, program
 from lab.engine import engine_dirs
 from lab.process import words
+from nftables import check_script
 
 CONTRIB = TOP / "contrib/docker"
 SUBNET = "fd00:6::/64"
@@ -50,6 +51,7 @@ def in_lab(text, socket, run):
     """The same with the host's paths replaced by the lab's."""
     text = re.sub(r"/var/run/docker\.sock(?=:/)", str(socket), text)
     text = text.replace("source: /var/run/docker.sock", f'source: "{socket}"')
+    text = text.replace("/run:/run/host", f"{Path(socket).parent}:/run/host")
     return text.replace("/run/ipv6nat:/", f"{run}:/").replace("/etc/ipv6nat:/", f"{run}/etc:/")
 
 
@@ -163,6 +165,7 @@ def container(make_container):
     return make_container(RUN)
 
 
+SOCKET = "-v /var/run/docker.sock:/var/run/docker.sock:ro"
 RUN, PRIVILEGED = [next(c for c in commands("docker run -d --name ipv6nat")
                         if ("--privileged" in c) == privileged) for privileged in (False, True)]
 
@@ -238,6 +241,12 @@ def test_make_image(lab, engine):
     assert engine.docker("run --rm --network none ipv6nat --version") == f"ipv6natd {version}"
 
 
+def test_readmes_agree():
+    """The command in the first README is the one that is tested here."""
+    first = re.sub(r"\\\n +", "", (TOP / "README.md").read_text())
+    assert re.sub(" +", " ", RUN) in re.sub(" +", " ", first)
+
+
 # -- docker run -------------------------------------------------------------------------------
 
 @pytest.mark.engine_any
@@ -294,12 +303,39 @@ def test_engine_restarts(lab, engine, container):
     wait_for(lambda: container.status()["state"] == "ok")
 
 
+def test_engine_restarts_under_it(lab, engine, make_container):
+    """With live-restore it keeps running, and finds the engine's new socket."""
+    instead, = re.findall(r"^`(-v /run:.*)`$", (CONTRIB / "README.md").read_text(), re.MULTILINE)
+    engine.config["live-restore"] = True
+    engine.restart()
+    try:
+        container = make_container(RUN.replace(SOCKET, instead)).start()
+        engine.restart()
+        assert_main_job(lab, serve_web(engine))
+        container.wait_status(lambda s: s["state"] == "ok" and s["docker"]["connected"])
+        assert engine.docker("inspect --format {{.RestartCount}} ipv6nat") == "0"
+        container.stop()
+    finally:
+        engine.clean()
+        engine.config["live-restore"] = False
+        engine.restart()
+
+
+def test_dry_run(lab, engine):
+    """What it would do is a script for nft, and nothing is done."""
+    serve_web(engine)
+    command, = [c for c in commands("docker run --rm") if c.endswith("--dry-run")]
+    script = engine.docker(in_lab(command, engine.socket, lab.dir).removeprefix("docker "))
+    assert "publish_any" in script and not rules(lab.host)
+    check_script(lab.host, script)
+
+
 def test_removal(lab, engine, container):
     """The documented command takes all of it away; beside a running daemon it refuses, and says in
     words that fit where it is."""
     container.start()
     serve_web(engine)
-    cleanup = commands("docker run --rm")[0].removeprefix("docker ")
+    cleanup = next(c for c in commands("docker run --rm") if c.endswith("--cleanup")).removeprefix("docker ")
     refused = engine.docker(cleanup, check=False)
     assert "another ipv6natd" in refused and "docker stop" in refused and "PID 0" not in refused
     assert rules(lab.host)
@@ -368,10 +404,8 @@ def test_requests(lab, engine, make_container):
 
 def test_socket_proxy(lab, engine, make_container):
     """With nothing but the documented requests let through, and without the socket."""
-    socket_volume = "-v /var/run/docker.sock:/var/run/docker.sock:ro"
-    assert socket_volume in RUN
     with SocketProxy(engine.socket, lab.host, 2375, documented_requests().values()) as proxy:
-        container = make_container(RUN.replace(socket_volume, f"-e DOCKER_HOST={proxy.url}")).start()
+        container = make_container(RUN.replace(SOCKET, f"-e DOCKER_HOST={proxy.url}")).start()
         web = live_through_a_day(engine)
         assert_main_job(lab, web)
         assert container.status()["state"] == "ok" and container.status()["docker"]["host"] == proxy.url
