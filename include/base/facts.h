@@ -130,7 +130,9 @@ struct engine {
 	bool experimental;
 	bool rootless;
 	bool connected;
-	uint64_t events;       /* received since the daemon started */
+	uint64_t events; /* received since the daemon started */
+	uint64_t container_events, network_events;
+	uint64_t errors;       /* connections, resyncs and reads that failed */
 	uint64_t last_sync_us; /* wall clock, microseconds since 1970; 0: never */
 };
 

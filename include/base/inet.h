@@ -38,6 +38,9 @@ int inet_prefix_parse(const char *text, struct inet_prefix *ret);
 /* Decimal 0..65535 without sign or space. Returns 0 or -EINVAL. */
 int inet_port_parse(const char *text, uint16_t *ret);
 
+/* "[ADDRESS6]:PORT" or "ADDRESS4:PORT", the latter as ::ffff:0:0/96. Returns 0 or -EINVAL. */
+int inet_endpoint_parse(const char *text, struct in6_addr *ret_address, uint16_t *ret_port);
+
 /* Format into the caller's buffer and return it. RFC 5952 text form. */
 const char *inet_format(const struct in6_addr *a, char buffer[static INET_ADDR_TEXT]);
 const char *inet_prefix_format(const struct inet_prefix *p, char buffer[static INET_PREFIX_TEXT]);

@@ -31,7 +31,8 @@ enum problem_code {
 	PROBLEM_LABEL_INVALID,
 	PROBLEM_DOCKER_LIMIT, /* an answer, name or label of the engine is beyond our bounds */
 	PROBLEM_ROOTLESS,
-	PROBLEM_WIDE_RULE, /* a static rule covers far more than containers */
+	PROBLEM_WIDE_RULE,      /* a static rule covers far more than containers */
+	PROBLEM_METRICS_LISTEN, /* [Metrics] Listen= cannot be had */
 	_PROBLEM_CODE_MAX,
 };
 DECLARE_STRTAB(problem_code, enum problem_code);
@@ -132,6 +133,24 @@ struct status_ndps {
 };
 void status_ndps_done(struct status_ndps *n);
 
+/* A histogram of durations; the last count is of those above all bounds. */
+#define STATUS_LATENCY_BOUNDS 14
+extern const double status_latency_bounds_s[STATUS_LATENCY_BOUNDS];
+
+struct status_latency {
+	uint64_t counts[STATUS_LATENCY_BOUNDS + 1];
+	double sum_s;
+};
+void status_latency_add(struct status_latency *l, uint64_t duration_us);
+
+/* The daemon as a process. */
+struct status_process {
+	double cpu_s;
+	double started_s; /* seconds since 1970 */
+	uint64_t resident_bytes;
+	unsigned open_fds;
+};
+
 /* The whole document; borrows everything from its builder. */
 struct status {
 	const char *version;
@@ -140,10 +159,14 @@ struct status {
 	const struct engine *engine;
 	const char *backend;
 	uint64_t commits, repairs, elements;
+	uint64_t commit_errors; /* commits that the kernel refused */
 	uint64_t config_reads; /* how often the configuration came into force, the start included */
+	uint64_t config_errors;               /* how often a new one was refused */
+	const struct status_latency *latency; /* from an event of Docker to the kernel's ack */
+	const struct status_process *process; /* NULL: not asked for */
 	const struct status_uplinks *uplinks;
 	const struct status_networks *networks;
 	const struct status_ndps *ndp; /* NULL: nothing is answered */
 	/* Shown one after the other; NULL entries are skipped. */
-	const struct problems *problems[5];
+	const struct problems *problems[6];
 };

@@ -34,6 +34,12 @@ struct control_callbacks {
 /* Listens at path (NULL: the default). Errors as of http_server_new(), already logged. */
 int control_new(sd_event *event, const char *path, const struct control_callbacks *callbacks,
 		void *userdata, struct control **ret);
+/*
+ * Opens /metrics and /healthz, nothing else, by TCP at "[ADDRESS]:PORT"; NULL closes them. A failure
+ * is a problem, and logged; the same address is left alone where it is open.
+ */
+void control_listen(struct control *c, const char *address);
+const struct problems *control_problems(const struct control *c);
 /* The status may be another now: whoever follows is told what has changed. */
 void control_changed(struct control *c);
 /* Requests that wait for done() may be answered later still: done() does not touch *c. */

@@ -47,6 +47,8 @@ int manager_status(struct manager *m, bool connections,
 		   int (*render)(const struct status *s, void *ret), void *ret);
 /* The ruleset as an nft script; *ret is malloc()ed. */
 int manager_plan_text(struct manager *m, char **ret);
+/* [Metrics] Listen= of the configuration in force, NULL: none; valid until it is read again. */
+const char *manager_metrics_listen(const struct manager *m);
 /* Docker is connected, and the kernel holds what was planned. */
 bool manager_is_healthy(struct manager *m);
 

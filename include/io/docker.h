@@ -36,6 +36,9 @@ DEFINE_CLEANUP(struct docker *, docker_free)
 struct snapshot *docker_snapshot(struct docker *d);
 /* Why the engine is not connected, refused answers (PROBLEM_DOCKER_LIMIT), rootless. */
 const struct problems *docker_problems(const struct docker *d);
+/* When the first of the events arrived (CLOCK_MONOTONIC) whose effects on the snapshot have come since
+ * the last call; 0: none. */
+uint64_t docker_take_event(struct docker *d);
 /* Starts a full resync now. on_synced is called when the snapshot is current again, or with a
  * negative errno if that failed. */
 int docker_resync(struct docker *d, void (*on_synced)(void *userdata, int error), void *userdata);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * HTTP/1.1 on a unix socket (libmicrohttpd on sd-event, no threads). Reading is for whom the
- * socket's permissions let in, everything but GET and HEAD for root (SO_PEERCRED). Clients are
- * limited in number, size and idle time; none can hold up the event loop.
+ * HTTP/1.1 on a unix socket or by TCP (libmicrohttpd on sd-event, no threads). Reading is for whom
+ * the socket's permissions let in, everything but GET and HEAD for root (SO_PEERCRED), so that by TCP
+ * nothing can be changed. Clients are limited in number, size and time; none can hold up the event
+ * loop.
  */
 #include "base/own.h"
 
@@ -26,18 +27,21 @@ struct http_route {
 };
 
 struct http_server_config {
-	const char *path;  /* of the socket; its directory is made if that alone is missing */
+	const char *path; /* of the socket; its directory is made if that alone is missing */
+	const char *
+		address; /* where path is NULL: "[ADDRESS]:PORT", as inet_endpoint_parse() has it */
 	const char *group; /* who may read; the socket is root's alone if it does not exist */
 	const struct http_route *routes; /* not copied */
 	size_t n_routes;
-	unsigned max_clients;    /* 0: 64; more wait in the kernel's backlog */
-	unsigned idle_timeout_s; /* 0: 10; does not count while an answer is being made */
-	size_t max_body;         /* 0: 4096 bytes */
+	unsigned max_clients;       /* 0: 64; more wait in the kernel's backlog */
+	unsigned idle_timeout_s;    /* 0: 10; does not count while an answer is being made */
+	unsigned request_timeout_s; /* 0: 30; for a whole request, and for reading the answer */
+	size_t max_body;            /* 0: 4096 bytes */
 };
 
 /*
- * Replaces the socket of a dead daemon. -EADDRINUSE: another daemon answers there; -EEXIST:
- * something that is no socket is there. Failures have been logged.
+ * Replaces the socket of a dead daemon. -EADDRINUSE: another daemon answers there, or the port is
+ * taken; -EEXIST: something that is no socket is there. Failures have been logged.
  */
 int http_server_new(sd_event *event, const struct http_server_config *config, void *userdata,
 		    struct http_server **ret);

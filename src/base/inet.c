@@ -128,6 +128,31 @@ int inet_port_parse(const char *text, uint16_t *ret)
 	return 0;
 }
 
+int inet_endpoint_parse(const char *text, struct in6_addr *ret_address, uint16_t *ret_port)
+{
+	static const struct in6_addr mapped = { { { [10] = 0xff, [11] = 0xff } } };
+	const char *colon = strrchr(text, ':');
+	size_t n = colon ? (size_t)(colon - text) : 0;
+	char host[INET_ADDR_TEXT + 2];
+	struct in6_addr a = mapped;
+	uint16_t port;
+
+	if (!colon || n >= sizeof(host) || inet_port_parse(colon + 1, &port) < 0)
+		return -EINVAL;
+	memcpy(host, text, n);
+	host[n] = '\0';
+	if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
+		host[n - 1] = '\0';
+		if (inet_parse(host + 1, &a) < 0)
+			return -EINVAL;
+	} else if (inet_pton(AF_INET, host, &a.s6_addr[12]) != 1) {
+		return -EINVAL;
+	}
+	*ret_address = a;
+	*ret_port = port;
+	return 0;
+}
+
 const char *inet_format(const struct in6_addr *a, char buffer[static INET_ADDR_TEXT])
 {
 	return inet_ntop(AF_INET6, a, buffer, INET_ADDR_TEXT);

@@ -27,6 +27,7 @@ static const char *const codes[] = {
 	[PROBLEM_DOCKER_LIMIT] = "docker-limit",
 	[PROBLEM_ROOTLESS] = "rootless",
 	[PROBLEM_WIDE_RULE] = "wide-rule",
+	[PROBLEM_METRICS_LISTEN] = "metrics-listen",
 };
 DEFINE_STRTAB(problem_code, enum problem_code, _PROBLEM_CODE_MAX, codes)
 
@@ -44,6 +45,21 @@ static const char *const port_states[] = {
 	[PORT_CONFLICT] = "conflict",
 };
 DEFINE_STRTAB(port_state, enum port_state, _PORT_STATE_MAX, port_states)
+
+const double status_latency_bounds_s[STATUS_LATENCY_BOUNDS] = {
+	0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10,
+};
+
+void status_latency_add(struct status_latency *l, uint64_t duration_us)
+{
+	double duration_s = (double)duration_us / 1e6;
+	unsigned i = 0;
+
+	while (i < STATUS_LATENCY_BOUNDS && duration_s > status_latency_bounds_s[i])
+		i++;
+	l->counts[i]++;
+	l->sum_s += duration_s;
+}
 
 int problems_add(struct problems *p, enum problem_code code, enum problem_severity severity,
 		 const char *cure, const char *format, ...)

@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "io/http-server.h"
 #include "wire/api-events.h"
+#include "process.h"
 #include "wire/api-json.h"
+#include "wire/metrics.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +30,11 @@ struct follower {
 struct control {
 	struct control_callbacks callbacks;
 	void *userdata;
+	sd_event *event;
 	struct http_server *server;
+	struct http_server *metrics; /* by TCP; NULL: not asked for, or not to be had */
+	char *metrics_address;       /* of the open one */
+	struct problems problems;
 	LIST_HEAD(, follower) followers;
 	unsigned n_followers;
 	struct api_picture *picture; /* what the followers know; NULL: there are none */
@@ -50,6 +56,29 @@ static void on_status(void *userdata, struct http_request *request)
 		http_reply_error(request, 500, strerror(-r), "");
 	else
 		http_reply(request, 200, JSON, body);
+}
+
+static int render_metrics(const struct status *s, void *ret)
+{
+	struct status with_process = *s;
+	struct status_process process;
+
+	process_read(&process);
+	with_process.process = &process;
+	return metrics_text(&with_process, ret);
+}
+
+static void on_metrics(void *userdata, struct http_request *request)
+{
+	struct control *c = userdata;
+	char *body = NULL;
+	int r;
+
+	r = c->callbacks.status(c->userdata, true, render_metrics, &body);
+	if (r < 0)
+		http_reply_error(request, 500, strerror(-r), "");
+	else
+		http_reply(request, 200, METRICS_CONTENT_TYPE, body);
 }
 
 static void on_plan(void *userdata, struct http_request *request)
@@ -236,10 +265,49 @@ void control_changed(struct control *c)
 }
 
 static const struct http_route routes[] = {
-	{ "GET", "/v1/status", on_status }, { "GET", "/v1/plan", on_plan },
-	{ "GET", "/v1/events", on_events }, { "GET", "/healthz", on_healthz },
-	{ "POST", "/v1/sync", on_sync },    { "POST", "/v1/reload", on_reload },
+	{ "GET", "/v1/status", on_status },  { "GET", "/v1/plan", on_plan },
+	{ "GET", "/v1/events", on_events },  { "GET", "/metrics", on_metrics },
+	{ "GET", "/healthz", on_healthz },   { "POST", "/v1/sync", on_sync },
+	{ "POST", "/v1/reload", on_reload },
 };
+
+/* What anybody may see who reaches the port. */
+static const struct http_route public_routes[] = {
+	{ "GET", "/metrics", on_metrics },
+	{ "GET", "/healthz", on_healthz },
+};
+
+void control_listen(struct control *c, const char *address)
+{
+	struct http_server_config config = {
+		.address = address,
+		.routes = public_routes,
+		.n_routes = N_ELEMENTS(public_routes),
+	};
+	int r;
+
+	if (c->metrics && address && strcmp(c->metrics_address, address) == 0)
+		return;
+	c->metrics = http_server_free(c->metrics);
+	problems_done(&c->problems);
+	if (!address)
+		return;
+	free(c->metrics_address);
+	c->metrics_address = strdup(address);
+	r = c->metrics_address ? http_server_new(c->event, &config, c, &c->metrics) : -ENOMEM;
+	if (r < 0 && problems_add(&c->problems, PROBLEM_METRICS_LISTEN, PROBLEM_WARNING,
+				  "free the port, or choose another for Listen= in [Metrics]; then "
+				  "ipv6natctl reload",
+				  "/metrics cannot be had at %s: %s", address, strerror(-r)) < 0)
+		(void)log_oom();
+	if (r == 0)
+		log_info("/metrics and /healthz are open at %s", address);
+}
+
+const struct problems *control_problems(const struct control *c)
+{
+	return &c->problems;
+}
 
 int control_new(sd_event *event, const char *path, const struct control_callbacks *callbacks,
 		void *userdata, struct control **ret)
@@ -257,6 +325,7 @@ int control_new(sd_event *event, const char *path, const struct control_callback
 		return log_oom();
 	c->callbacks = *callbacks;
 	c->userdata = userdata;
+	c->event = event;
 	r = http_server_new(event, &config, c, &c->server);
 	if (r < 0)
 		return r;
@@ -269,6 +338,9 @@ struct control *control_free(struct control *c)
 	if (!c)
 		return NULL;
 	http_server_free(c->server);
+	http_server_free(c->metrics);
+	free(c->metrics_address);
+	problems_done(&c->problems);
 	api_picture_free(c->picture);
 	free(c);
 	return NULL;

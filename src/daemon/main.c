@@ -166,10 +166,29 @@ static int check_backend(const struct options *o, const struct config *c)
 
 /* ------------------------------------------------------------- callbacks */
 
+/* The manager knows nothing of the control API, but its problems are shown with the others. */
+struct rendering {
+	const struct problems *problems;
+	int (*render)(const struct status *s, void *ret);
+	void *ret;
+};
+
+static int render_with_problems(const struct status *s, void *userdata)
+{
+	const struct rendering *rendering = userdata;
+	struct status all = *s;
+
+	all.problems[N_ELEMENTS(all.problems) - 1] = rendering->problems;
+	return rendering->render(&all, rendering->ret);
+}
+
 static int on_status(void *userdata, bool connections,
 		     int (*render)(const struct status *s, void *ret), void *ret)
 {
-	return manager_status(((struct daemon *)userdata)->manager, connections, render, ret);
+	struct daemon *d = userdata;
+	struct rendering rendering = { control_problems(d->control), render, ret };
+
+	return manager_status(d->manager, connections, render_with_problems, &rendering);
 }
 
 static int on_plan(void *userdata, char **ret)
@@ -201,6 +220,8 @@ static int reload(struct daemon *d, char **ret_error)
 			  *ret_error ? *ret_error : strerror(-r));
 	else
 		log_info("Read the configuration again");
+	if (r >= 0)
+		control_listen(d->control, manager_metrics_listen(d->manager));
 	return r;
 }
 
@@ -358,6 +379,7 @@ static int setup(struct daemon *d, const struct options *o, struct config *confi
 	r = control_new(d->event, o->control, &control_callbacks, d, &d->control);
 	if (r < 0)
 		return r;
+	control_listen(d->control, manager_metrics_listen(d->manager));
 	(void)sd_event_set_watchdog(d->event, true);
 	return 0;
 }

@@ -61,8 +61,10 @@ struct manager {
 	struct problems logged; /* what has been logged, so that it is said once */
 	struct repairs repairs;
 	uint64_t commits;
-	uint64_t config_reads;
-	uint64_t started_us; /* CLOCK_MONOTONIC */
+	uint64_t commit_errors;
+	uint64_t config_reads, config_errors;
+	struct status_latency latency; /* from an event of Docker to the kernel's ack */
+	uint64_t started_us;           /* CLOCK_MONOTONIC */
 
 	VEC(struct sync_waiter) waiters;
 	bool waiting_for_docker; /* the waiters' resync is still under way */

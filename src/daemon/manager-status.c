@@ -187,7 +187,10 @@ int manager_status(struct manager *m, bool connections,
 		.commits = m->commits,
 		.repairs = m->repairs.total,
 		.elements = count_elements(&m->observed),
+		.commit_errors = m->commit_errors,
 		.config_reads = m->config_reads,
+		.config_errors = m->config_errors,
+		.latency = &m->latency,
 		.uplinks = &m->plan.uplinks,
 		.networks = &m->plan.networks,
 		.ndp = &ndp,
@@ -196,7 +199,7 @@ int manager_status(struct manager *m, bool connections,
 
 	if (connections)
 		read_connections(m);
-	for (unsigned i = 0; i < N_ELEMENTS(s.problems); i++)
+	for (unsigned i = 0; problem_list(m, i); i++)
 		s.problems[i] = problem_list(m, i);
 	r = drop_silenced(m);
 	if (r >= 0)
@@ -210,6 +213,11 @@ int manager_status(struct manager *m, bool connections,
 int manager_plan_text(struct manager *m, char **ret)
 {
 	return nft_text_encode(m->options.dry_run ? &m->plan.ruleset : &m->observed, ret);
+}
+
+const char *manager_metrics_listen(const struct manager *m)
+{
+	return m->config.metrics_listen;
 }
 
 bool manager_is_healthy(struct manager *m)

@@ -213,8 +213,10 @@ int manager_reload(struct manager *m, char **ret_error)
 	int r;
 
 	r = config_load(m->options.config_file, &config, ret_error);
-	if (r < 0)
+	if (r < 0) {
+		m->config_errors++;
 		return r;
+	}
 	if (!same_text(config.docker_host, m->config.docker_host) ||
 	    !same_text(config.docker_cert_path, m->config.docker_cert_path) ||
 	    config.resync_s != m->config.resync_s) {

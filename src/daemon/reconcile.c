@@ -6,6 +6,7 @@
 #include "wire/nft-text.h"
 
 #include <stdio.h>
+#include <time.h>
 
 /* Above this, one pass gives up: so many refusals are no longer about single objects. */
 #define REFUSALS_MAX 256
@@ -115,9 +116,11 @@ static int commit_difference(struct manager *m, const struct ruleset *wanted, bo
 	if (r > 0) {
 		log_commit(&changes);
 		(void)fw_forget_flows(m->fw, &changes, link_monitor_links(m->link_monitor));
-	} else if (r < 0 && ret_refused && refusal.error && refusal.change < changes.n) {
-		*ret_refused = remember_refusal(m, &changes.items[refusal.change], &refusal) > 0;
+	} else if (r < 0) {
+		m->commit_errors++;
 	}
+	if (r < 0 && ret_refused && refusal.error && refusal.change < changes.n)
+		*ret_refused = remember_refusal(m, &changes.items[refusal.change], &refusal) > 0;
 	vec_done(&changes);
 	return r;
 }
@@ -264,8 +267,19 @@ static void adopt(struct manager *m, struct plan *plan, bool applied)
 	m->applied = applied;
 }
 
+/* The event loop's clock stands still within a pass. */
+static void count_latency(struct manager *m, uint64_t event_us)
+{
+	struct timespec now = {};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	status_latency_add(&m->latency, (uint64_t)now.tv_sec * 1000000 +
+						(uint64_t)now.tv_nsec / 1000 - event_us);
+}
+
 static int pass(struct manager *m)
 {
+	uint64_t event_us;
 	struct snapshot *snapshot = docker_snapshot(m->docker);
 	struct links *links = link_monitor_links(m->link_monitor);
 	struct plan plan = {};
@@ -282,6 +296,7 @@ static int pass(struct manager *m)
 		m->rules_of_others = false;
 	}
 	native_update(snapshot, links);
+	event_us = docker_take_event(m->docker);
 	(void)link_read_br_netfilter(m->link_monitor);
 
 	r = plan_build(&m->config, snapshot, links, &plan);
@@ -289,6 +304,8 @@ static int pass(struct manager *m)
 		return log_error_errno(r, "Cannot make a plan, will retry: %m");
 	plan_without(&plan, &m->refusals);
 	r = m->options.dry_run ? 0 : apply(m, &plan);
+	if (r > 0 && event_us)
+		count_latency(m, event_us);
 	if (r >= 0 && m->refusals.n == 0)
 		problems_done(&m->refused);
 	if (r > 0) {

@@ -44,13 +44,20 @@ static void touch_gwbridge(struct docker *d)
 			touch_network(d, n->id);
 }
 
+static void drop(struct docker *d, enum object_kind kind, const char *id)
+{
+	struct object *o = docker_object(d, kind, id);
+
+	if (!o)
+		return;
+	o->event_us = docker_now(d);
+	docker_dropped(d, o);
+}
+
 static void on_container_event(struct docker *d, const struct docker_event *e)
 {
 	if (strcmp(e->action, "destroy") == 0) {
-		struct object *o = docker_object(d, OBJECT_CONTAINER, e->id);
-
-		if (o)
-			docker_dropped(d, o);
+		drop(d, OBJECT_CONTAINER, e->id);
 		return;
 	}
 	touch_container(d, e->id);
@@ -65,10 +72,7 @@ static void on_network_event(struct docker *d, const struct docker_event *e)
 	if (!*e->id)
 		return;
 	if (strcmp(e->action, "destroy") == 0 || strcmp(e->action, "remove") == 0) {
-		struct object *o = docker_object(d, OBJECT_NETWORK, e->id);
-
-		if (o)
-			docker_dropped(d, o);
+		drop(d, OBJECT_NETWORK, e->id);
 		return;
 	}
 	n = snapshot_find_network(&d->snapshot, e->id);
@@ -109,10 +113,13 @@ static void on_line(void *userdata, const char *line, size_t length)
 	}
 	d->snapshot.engine.events++;
 	d->clock++;
-	if (e.type == DOCKER_EVENT_CONTAINER)
+	if (e.type == DOCKER_EVENT_CONTAINER) {
+		d->snapshot.engine.container_events++;
 		on_container_event(d, &e);
-	else if (e.type == DOCKER_EVENT_NETWORK)
+	} else if (e.type == DOCKER_EVENT_NETWORK) {
+		d->snapshot.engine.network_events++;
 		on_network_event(d, &e);
+	}
 	docker_pump(d);
 }
 

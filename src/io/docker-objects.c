@@ -98,6 +98,10 @@ static enum object_queue queue_of(const struct object *o)
 
 void docker_touch(struct docker *d, struct object *o)
 {
+	uint64_t *event_us = o->request ? &o->next_event_us : &o->event_us;
+
+	if (!*event_us)
+		*event_us = docker_now(d);
 	o->touched = d->clock;
 	docker_read(d, o, queue_of(o));
 }
@@ -111,10 +115,12 @@ void docker_dropped(struct docker *d, struct object *o)
 	o->retry_us = 0;
 	o->refused = NULL;
 	o->touched = d->clock;
+	d->applying_event_us = o->event_us;
 	if (o->kind == OBJECT_NETWORK)
 		docker_drop_network(d, o->id);
 	else
 		docker_drop_container(d, o->id);
+	d->applying_event_us = o->event_us = o->next_event_us = 0;
 	docker_sync_release(d, o);
 }
 
@@ -154,6 +160,7 @@ static void retry_later(struct docker *d, struct object *o, const char *refused,
 
 	o->backoff_us = is_first ? BACKOFF_MIN_US : MIN_OF(o->backoff_us * 2, max_us);
 	o->retry_us = docker_now(d) + o->backoff_us;
+	d->snapshot.engine.errors++;
 	o->refused = refused;
 	if (text && is_first)
 		log_warning(
@@ -166,8 +173,8 @@ static void retry_later(struct docker *d, struct object *o, const char *refused,
 
 /* ------------------------------------------------------------------------------ requests */
 
-static int apply(struct docker *d, struct object *o, const struct curl_answer *answer,
-		 const char **ret_why)
+static int apply_answer(struct docker *d, struct object *o, const struct curl_answer *answer,
+			const char **ret_why)
 {
 	int r;
 
@@ -196,6 +203,21 @@ static int apply(struct docker *d, struct object *o, const struct curl_answer *a
 	}
 	*ret_why = "it is about something else";
 	return -EBADMSG;
+}
+
+static int apply(struct docker *d, struct object *o, const struct curl_answer *answer,
+		 const char **ret_why)
+{
+	int r;
+
+	d->applying_event_us = o->event_us;
+	r = apply_answer(d, o, answer, ret_why);
+	d->applying_event_us = 0;
+	if (r == 0) {
+		o->event_us = o->next_event_us;
+		o->next_event_us = 0;
+	}
+	return r;
 }
 
 /* "404 page not found" is not the engine's word on the object; its own is JSON. */
@@ -306,6 +328,7 @@ void docker_cancel_objects(struct docker *d)
 		dequeue(d, o);
 		cancel(d, o);
 		o->retry_us = o->backoff_us = 0;
+		o->event_us = o->next_event_us = 0;
 		o->refused = NULL;
 		o->verified = o->awaited = o->gate = false;
 	}

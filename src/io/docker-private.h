@@ -56,13 +56,15 @@ struct object {
 	uint64_t touched;  /* docker.clock when an event or an answer was the last to speak */
 	uint64_t retry_us; /* != 0: the last GET failed, the next one is due then */
 	uint64_t backoff_us;
-	uint64_t sent_us;    /* when the request was made */
-	const char *refused; /* why the last answer was refused; NULL: it was not */
-	bool again;          /* touched while a request was in flight, or one was cancelled */
-	bool verified;       /* inspected since the engine connected */
-	bool gone;           /* destroyed: a list that says otherwise is older */
-	bool awaited;        /* the resync is not complete without it */
-	bool gate;           /* nor is the first snapshot */
+	uint64_t sent_us;       /* when the request was made */
+	uint64_t event_us;      /* when the event arrived that the request is about; 0: none */
+	uint64_t next_event_us; /* of one that arrived while a request was in flight */
+	const char *refused;    /* why the last answer was refused; NULL: it was not */
+	bool again;             /* touched while a request was in flight, or one was cancelled */
+	bool verified;          /* inspected since the engine connected */
+	bool gone;              /* destroyed: a list that says otherwise is older */
+	bool awaited;           /* the resync is not complete without it */
+	bool gate;              /* nor is the first snapshot */
 };
 
 struct waiter {
@@ -109,7 +111,9 @@ struct docker {
 	struct curl_glue *curl;
 	enum docker_phase phase;
 	struct snapshot snapshot;
-	bool on_change_due; /* small changes, reported together */
+	bool on_change_due;         /* small changes, reported together */
+	uint64_t applying_event_us; /* of what is being applied; 0: no event's doing */
+	uint64_t event_us;          /* for docker_take_event() */
 
 	/* connection */
 	struct curl_request *ping, *version, *info, *stream;

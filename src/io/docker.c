@@ -48,6 +48,8 @@ int docker_arm(struct docker *d, sd_event_source **source, uint64_t delay_us, ui
 
 void docker_changed(struct docker *d)
 {
+	if (d->applying_event_us && (!d->event_us || d->applying_event_us < d->event_us))
+		d->event_us = d->applying_event_us;
 	d->on_change_due = false;
 	d->callbacks.on_change(d->userdata);
 }
@@ -107,6 +109,7 @@ void docker_trouble(struct docker *d, int error, const char *format, ...)
 		log_oom();
 		return;
 	}
+	d->snapshot.engine.errors++;
 
 	/* Each cause once until all is well again, not once per attempt; and not what is to be
 	 * expected of an engine that is known to be away. */
@@ -394,6 +397,14 @@ struct docker *docker_free(struct docker *d)
 	sd_event_unref(d->event);
 	free(d);
 	return NULL;
+}
+
+uint64_t docker_take_event(struct docker *d)
+{
+	uint64_t event_us = d->event_us;
+
+	d->event_us = 0;
+	return event_us;
 }
 
 struct snapshot *docker_snapshot(struct docker *d)

@@ -5,15 +5,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <grp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #define DEFAULT_MAX_CLIENTS 64
 #define DEFAULT_IDLE_TIMEOUT_S 10
+#define DEFAULT_REQUEST_TIMEOUT_S 30
 #define DEFAULT_MAX_BODY 4096
 /* Headers and libmicrohttpd's own state of one connection. */
 #define CONNECTION_MEMORY ((size_t)16 * 1024)
@@ -33,16 +31,15 @@ struct http_server {
 	void *userdata;
 	struct request_list held;
 	struct http_streams streams;
-	char *path;
-	dev_t device; /* of our socket: another daemon's is not ours to remove */
-	ino_t inode;
-	bool bound;
+	struct http_clients clients;
+	struct http_socket socket;
 };
 
 /* Freed when libmicrohttpd is through with it and no handler holds it any more. */
 struct http_request {
 	struct http_server *server; /* NULL: gone while the handler held the request */
 	struct MHD_Connection *connection;
+	struct http_client *client;
 	const struct http_route *route;
 	LIST_ENTRY(http_request) list; /* while held */
 	char *body;
@@ -56,111 +53,6 @@ struct http_request {
 	struct http_stream *stream; /* the response goes on */
 	unsigned status;
 };
-
-/* The listening socket */
-
-static int peer_answers(const char *path, const struct sockaddr_un *address)
-{
-	_cleanup_(closep) int fd = -1;
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	/* EAGAIN: its backlog is full, which takes somebody who listens. */
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
-		return 1;
-	if (errno != ECONNREFUSED && errno != ENOENT)
-		return -errno;
-	if (unlink(path) < 0 && errno != ENOENT)
-		return -errno;
-	return 0;
-}
-
-static int make_directory(const char *path)
-{
-	_cleanup_(freep) char *directory = strdup(path);
-	char *slash;
-
-	if (!directory)
-		return -ENOMEM;
-	slash = strrchr(directory, '/');
-	if (!slash || slash == directory)
-		return 0;
-	*slash = '\0';
-	return mkdir(directory, 0755) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-/*
- * 0660 root:GROUP. Without the group, 0600: root's own group may have members. A directory with the
- * set-group-ID bit has given the group already; only without one it takes CAP_CHOWN.
- */
-static void open_to_group(const char *path, gid_t now, const char *group)
-{
-	const struct group *g = group ? getgrnam(group) : NULL;
-
-	if (!g) {
-		log_debug("%s: no group %s, so it is for root alone", path, group ? group : "");
-		return;
-	}
-	if ((now != g->gr_gid && chown(path, (uid_t)-1, g->gr_gid) < 0) || chmod(path, 0660) < 0)
-		log_warning_errno(errno, "%s: cannot be opened to group %s, stays with root: %m",
-				  path, group);
-}
-
-static int listen_at(struct http_server *s, const char *group, int *ret_fd)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	_cleanup_(closep) int fd = -1;
-	struct stat st;
-	mode_t mask;
-	int r;
-
-	if (strlen(s->path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, s->path, strlen(s->path) + 1);
-	r = make_directory(s->path);
-	if (r < 0)
-		return r;
-	r = peer_answers(s->path, &address);
-	if (r != 0)
-		return r < 0 ? r : -EADDRINUSE;
-
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	/* Born closed: between bind() and chmod() nobody gets in who should not. */
-	mask = umask(0177);
-	r = bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-	(void)umask(mask);
-	if (r < 0)
-		return r;
-	if (lstat(s->path, &st) < 0)
-		return -errno;
-	s->device = st.st_dev;
-	s->inode = st.st_ino;
-	s->bound = true;
-	open_to_group(s->path, st.st_gid, group);
-	if (listen(fd, SOMAXCONN) < 0)
-		return -errno;
-	*ret_fd = steal_fd(&fd);
-	return 0;
-}
-
-static int log_listen_error(int error, const char *path)
-{
-	if (error == -EADDRINUSE)
-		return log_error_errno(error, "%s: another ipv6natd is running: it answers here",
-				       path);
-	if (error == -EEXIST)
-		return log_error_errno(error, "%s: is there and no socket, so it is left alone",
-				       path);
-	return log_error_errno(error, "%s: cannot listen: %m", path);
-}
 
 /* Requests and answers */
 
@@ -210,6 +102,7 @@ void http_reply(struct http_request *r, unsigned status, const char *content_typ
 		return;
 	}
 	LIST_REMOVE(r, list);
+	http_client_hurry(r->client);
 	r->status = body ? status : MHD_HTTP_INTERNAL_SERVER_ERROR;
 	r->response = make_response(content_type, body);
 	if (r->dispatching)
@@ -343,6 +236,7 @@ static enum MHD_Result dispatch(struct http_request *r)
 	if (r->n_dropped > 0)
 		return refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, "the request's body is too large", "");
 
+	http_client_rest(r->client);
 	r->held = true;
 	r->dispatching = true;
 	LIST_INSERT_HEAD(&r->server->held, r, list);
@@ -373,6 +267,8 @@ static enum MHD_Result on_access(void *userdata, struct MHD_Connection *connecti
 			return MHD_NO;
 		r->server = userdata;
 		r->connection = connection;
+		r->client = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+				    ->socket_context;
 		*state = r;
 		return begin_request(r, method, url);
 	}
@@ -394,9 +290,24 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 	*state = NULL;
 	if (r->stream)
 		http_stream_closed(r->stream);
+	http_client_hurry(r->client);
 	r->completed = true;
 	r->connection = NULL;
 	request_unref(r);
+}
+
+static void on_connection(void *userdata, struct MHD_Connection *connection, void **state,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct http_server *s = userdata;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		*state = http_client_new(
+			&s->clients,
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+				->connect_fd);
+	else
+		http_client_free(*state);
 }
 
 /* The event loop */
@@ -472,12 +383,12 @@ static int attach(struct http_server *s, sd_event *event)
 static int start(struct http_server *s, int listen_fd)
 {
 	errno = 0;
-	s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-				  on_access, s, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listen_fd,
-				  MHD_OPTION_CONNECTION_LIMIT, s->config.max_clients,
-				  MHD_OPTION_CONNECTION_TIMEOUT, s->config.idle_timeout_s,
-				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-				  MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
+	s->mhd = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, s,
+		MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+		s->config.max_clients, MHD_OPTION_CONNECTION_TIMEOUT, s->config.idle_timeout_s,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
 	if (!s->mhd)
 		return errno > 0 ? -errno : -EIO;
 	return 0;
@@ -493,36 +404,30 @@ int http_server_new(sd_event *event, const struct http_server_config *config, vo
 		return log_oom();
 	s->userdata = userdata;
 	s->config = *config;
-	s->config.path = s->config.group = NULL; /* the caller's, and not needed any more */
+	/* the caller's, and not needed any more */
+	s->config.path = s->config.group = s->config.address = NULL;
 	if (s->config.max_clients == 0)
 		s->config.max_clients = DEFAULT_MAX_CLIENTS;
 	if (s->config.idle_timeout_s == 0)
 		s->config.idle_timeout_s = DEFAULT_IDLE_TIMEOUT_S;
+	if (s->config.request_timeout_s == 0)
+		s->config.request_timeout_s = DEFAULT_REQUEST_TIMEOUT_S;
 	if (s->config.max_body == 0)
 		s->config.max_body = DEFAULT_MAX_BODY;
-	s->path = strdup(config->path);
-	if (!s->path)
-		return log_oom();
 
-	r = listen_at(s, config->group, &fd);
+	r = http_server_listen(&s->socket, config, &fd);
 	if (r < 0)
-		return log_listen_error(r, s->path);
+		return r;
 	/* From here on the socket is libmicrohttpd's, which closes it on failure, too. */
 	r = start(s, fd);
 	if (r == 0)
 		r = attach(s, event);
+	if (r == 0)
+		r = http_clients_init(&s->clients, event, s->config.request_timeout_s);
 	if (r < 0)
-		return log_error_errno(r, "%s: cannot serve HTTP: %m", s->path);
+		return log_error_errno(r, "%s: cannot serve HTTP: %m", s->socket.name);
 	*ret = steal_ptr(&s);
 	return 0;
-}
-
-static void remove_socket(const struct http_server *s)
-{
-	struct stat st;
-
-	if (s->bound && lstat(s->path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode)
-		(void)unlink(s->path);
 }
 
 struct http_server *http_server_free(struct http_server *s)
@@ -545,8 +450,8 @@ struct http_server *http_server_free(struct http_server *s)
 	sd_event_source_disable_unref(s->timer);
 	if (s->mhd)
 		MHD_stop_daemon(s->mhd);
-	remove_socket(s);
-	free(s->path);
+	http_clients_done(&s->clients);
+	http_server_unlisten(&s->socket);
 	free(s);
 	return NULL;
 }

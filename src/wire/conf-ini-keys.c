@@ -322,24 +322,11 @@ static void reset_pool_range(void *object)
 /* "[ADDRESS6]:PORT" or "ADDRESS4:PORT". */
 static int parse_listen(const char *value, void *field)
 {
-	const char *colon = strrchr(value, ':');
-	size_t n = colon ? (size_t)(colon - value) : 0;
-	char host[INET_ADDR_TEXT];
-	struct in6_addr a6;
-	struct in_addr a4;
+	struct in6_addr address;
 	uint16_t port;
 
-	if (!colon || n >= sizeof(host) || inet_port_parse(colon + 1, &port) < 0 || port == 0)
+	if (inet_endpoint_parse(value, &address, &port) < 0 || port == 0)
 		return -EINVAL;
-	memcpy(host, value, n);
-	host[n] = '\0';
-	if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
-		host[n - 1] = '\0';
-		if (inet_parse(host + 1, &a6) < 0)
-			return -EINVAL;
-	} else if (inet_pton(AF_INET, host, &a4) != 1) {
-		return -EINVAL;
-	}
 	return parse_string(value, field);
 }
 
@@ -428,7 +415,7 @@ static const struct conf_key network_keys[] = {
 
 static const struct conf_key metrics_keys[] = {
 	{ "Listen", parse_listen, reset_string, FIELD(config, metrics_listen), "[ADDRESS]:PORT",
-	  ANY },
+	  NULL },
 	{ 0 },
 };
 

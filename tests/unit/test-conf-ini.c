@@ -162,7 +162,7 @@ static void test_warnings(void **state)
 	parse_ok("[Daemon]\nBackend=ip6tables\n[Firewall]\nForeignForward=jump\n[Pool p]\n"
 		 "Ports=all\n[Network x]\nPrefix=uplink\n[Metrics]\nListen=127.0.0.1:1\n",
 		 &c);
-	assert_int_equal(c.warnings.n, 5);
+	assert_int_equal(c.warnings.n, 4);
 	assert_string_equal(c.warnings.items[0].text,
 			    "f.conf:2: Backend=ip6tables is without effect yet");
 	assert_string_equal(c.warnings.items[2].text,

@@ -157,6 +157,7 @@ static struct http_server_config make_config(const struct world *w)
 		.n_routes = N_ELEMENTS(routes),
 		.max_clients = 16,
 		.idle_timeout_s = 1,
+		.request_timeout_s = 2,
 	};
 }
 
@@ -282,6 +283,12 @@ static const char *hear(int fd, const char *until)
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 #define ANSWERS(fd, what) require(strstr(hear(fd, what), what))
+
+static void ask(int fd, const char *request, const char *answer)
+{
+	say(fd, request);
+	require(strstr(hear(fd, answer), answer));
+}
 
 static void client_simple(const struct world *w)
 {
@@ -421,6 +428,33 @@ static void test_slow(void **state)
 
 	run_client(w, client_slow);
 	assert_in_range(now_us() - start, 900000, 5000000);
+}
+
+static void client_trickles(const struct world *w)
+{
+	struct timespec pause = { .tv_nsec = 400000000 };
+	int slow = dial(w), fd = dial(w), reader = dial(w), n = 0;
+
+	say(slow, "GET /hello HTTP/1.1\r\nX: ");
+	say(reader, GET("/large"));
+	ANSWERS(reader, "200 OK");
+	/* never idle for as long as the idle timeout, and never through */
+	for (; n < 20 && send(slow, "a", 1, MSG_NOSIGNAL) == 1; n++) {
+		char byte;
+
+		nanosleep(&pause, NULL);
+		(void)!recv(reader, &byte, 1, MSG_DONTWAIT);
+		ask(fd, GET("/hello"), "\r\n\r\nhello");
+	}
+	require(n >= 4 && n < 15);
+	while (recv(reader, (char[65536]){}, 65536, 0) > 0)
+		;
+}
+
+/* Who sends or reads a byte at a time is cut off as well, while others are served. */
+static void test_trickle(void **state)
+{
+	run_client(*state, client_trickles);
 }
 
 static void client_many(const struct world *w)
@@ -564,12 +598,6 @@ static void test_socket_life(void **state)
 }
 
 /* Answers that go on. */
-
-static void ask(int fd, const char *request, const char *answer)
-{
-	say(fd, request);
-	require(strstr(hear(fd, answer), answer));
-}
 
 static void client_follows(const struct world *w)
 {
@@ -832,6 +860,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_oversized, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trickle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deferred, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unprivileged, setup, teardown),

@@ -108,6 +108,30 @@ static void test_prefix_parse(void **state)
 	assert_string_equal(inet_prefix_format(&p, buffer), "::/0");
 }
 
+/* Where to listen: IPv6 in brackets, IPv4 as a mapped address. */
+static void test_endpoint_parse(void **state)
+{
+	static const char *const bad[] = { "",        "9469",        ":9469",       "[::1]",
+					   "[::1]:",  "::1:9469",    "[::1:9469",   "::1]:9469",
+					   "[]:9469", "1.2.3:1",     "[1.2.3.4]:1", "1.2.3.4:65536",
+					   "[::1]:x", "localhost:80" };
+	char text[INET_ADDR_TEXT];
+	struct in6_addr a;
+	uint16_t port = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (inet_endpoint_parse(bad[i], &a, &port) != -EINVAL)
+			fail_msg("\"%s\" was accepted", bad[i]);
+	assert_int_equal(port, 7);
+	assert_int_equal(inet_endpoint_parse("[2001:db8::1]:9469", &a, &port), 0);
+	assert_string_equal(inet_format(&a, text), "2001:db8::1");
+	assert_int_equal(port, 9469);
+	assert_int_equal(inet_endpoint_parse("192.0.2.1:80", &a, &port), 0);
+	assert_string_equal(inet_format(&a, text), "::ffff:192.0.2.1");
+	assert_int_equal(port, 80);
+}
+
 static void test_port_parse(void **state)
 {
 	static const char *const bad[] = { "",    "-1",  "+1",    " 1",     "1 ",         "65536",
@@ -305,11 +329,12 @@ static void test_protocols(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),      cmocka_unit_test(test_prefix_parse),
-		cmocka_unit_test(test_port_parse), cmocka_unit_test(test_compare),
-		cmocka_unit_test(test_mask),       cmocka_unit_test(test_contains),
-		cmocka_unit_test(test_overlaps),   cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_format),     cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_parse),          cmocka_unit_test(test_prefix_parse),
+		cmocka_unit_test(test_endpoint_parse), cmocka_unit_test(test_port_parse),
+		cmocka_unit_test(test_compare),        cmocka_unit_test(test_mask),
+		cmocka_unit_test(test_contains),       cmocka_unit_test(test_overlaps),
+		cmocka_unit_test(test_kinds),          cmocka_unit_test(test_format),
+		cmocka_unit_test(test_protocols),
 	};
 
 	return cmocka_run_group_tests_name("inet", tests, NULL, NULL);
