@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Unpacks Docker Engines from Debian's archive beside the system: nothing is installed, nothing is
-# started. ndppd, which some tests compare with, and Docker Compose come the same way.
+# started. ndppd, which some tests compare with, Docker Compose and Prometheus come the same way.
 #
-#	engines.sh [VERSION]...		20.10, 26.1, 28.5, ndppd, compose; without arguments all engines
+#	engines.sh [VERSION]...		20.10, 26.1, 28.5, ndppd, compose, prometheus; without arguments
+#					all engines
 #	engines.sh --mirror		print the archive and exit
 #
 # Prints one directory per version, which belongs first in PATH: dockerd needs the docker-proxy of
@@ -17,9 +18,10 @@ set -euo pipefail
 cache=${IPV6NAT_LAB:-/var/cache/ipv6nat-lab}/engines
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=forky [ndppd]=bookworm [compose]=trixie)
+declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=forky [ndppd]=bookworm [compose]=trixie
+	[prometheus]=bookworm)
 declare -A packages=([20.10]="docker.io containerd runc" [26.1]=docker.io [28.5]=docker.io [ndppd]=ndppd
-	[compose]=docker-compose)
+	[compose]=docker-compose [prometheus]=prometheus)
 
 unavailable() {
 	printf 'engines.sh: %s\n' "$*" >&2
@@ -49,7 +51,7 @@ lab_apt() {
 
 program() {
 	case $1 in
-	ndppd) printf ndppd ;;
+	ndppd | prometheus) printf '%s' "$1" ;;
 	compose) printf docker-compose ;;
 	*) printf dockerd ;;
 	esac
@@ -80,7 +82,7 @@ fetch() {
 	find "$work"/tree/usr/*bin "$work"/tree/usr/libexec/docker/cli-plugin* -type f -perm -100 \
 		-exec mv -t "$work/bin" {} +
 	case $("$work/bin/$(program "$version")" --version 2>&1) in
-	*"version $version."* | *"NDP Proxy Daemon"* | *"Docker Compose version"*) ;;
+	*"version $version."* | *"NDP Proxy Daemon"* | *"Docker Compose version"* | *"prometheus, version"*) ;;
 	*"shared libraries"*) unavailable "a library is missing for ${packages[$version]}" ;;
 	*) unavailable "${suite[$version]} no longer has ${packages[$version]} $version" ;;
 	esac

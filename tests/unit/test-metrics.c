@@ -157,10 +157,8 @@ static void test_values(void **state)
 	assert_line(text, "ipv6nat_ndp_advertisements_total{interface=\"eth0\"} 9");
 	assert_line(text, "ipv6nat_ndp_announcements_total{interface=\"eth0\"} 6");
 	assert_line(text, "ipv6nat_ndp_lost_total{interface=\"eth0\"} 2");
-	assert_line(text,
-		    "ipv6nat_ndp_dropped_total{interface=\"eth0\",reason=\"checksum\"} 1");
-	assert_line(text,
-		    "ipv6nat_ndp_dropped_total{interface=\"eth0\",reason=\"hop-limit\"} 0");
+	assert_line(text, "ipv6nat_ndp_dropped_total{interface=\"eth0\",reason=\"checksum\"} 1");
+	assert_line(text, "ipv6nat_ndp_dropped_total{interface=\"eth0\",reason=\"hop-limit\"} 0");
 }
 
 /* What is not known yet has no sample, or is zero; nothing is left out by mistake. */
@@ -225,16 +223,19 @@ static void test_escaping(void **state)
 
 	w->networks[0].name = TEXT("a\\b\"} 7\nipv6nat_commits_total 99 \x01\x7f\xff{x");
 	text = render(w);
-	assert_line(text,
-		    "ipv6nat_port_connections_total{network=\"a\\\\b\\\"} 7\\nipv6nat_commits_total "
-		    "99 ???{x\",container=\"web\",protocol=\"tcp\",host_address=\"::\","
-		    "host_port=\"8080\"} 5");
+	assert_line(
+		text,
+		"ipv6nat_port_connections_total{network=\"a\\\\b\\\"} 7\\nipv6nat_commits_total "
+		"99 ???{x\",container=\"web\",protocol=\"tcp\",host_address=\"::\","
+		"host_port=\"8080\"} 5");
 }
 
 /* However many ports there are, their series are bounded, and what is left out is said. */
 static void test_many_ports(void **state)
 {
-	enum { N = METRICS_PORTS_MAX + 23 };
+	enum {
+		N = METRICS_PORTS_MAX + 23
+	};
 	static struct status_port ports[N];
 	_cleanup_(freep) char *text = NULL;
 	struct world *w = *state;
