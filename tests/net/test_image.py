@@ -266,7 +266,12 @@ def test_main_job(lab, engine, make_container, how):
     assert (status["state"], status["problems"]) == ("ok", [])
     assert {c["name"] for n in status["networks"] for c in n["containers"]} == {"web", "shop"}
     assert json.loads(container.exec("ipv6natctl --json status"))["networks"] == status["networks"]
-    wait_for(lambda: engine.docker("inspect --format {{.State.Health.Status}} ipv6nat") == "healthy", 15)
+    health = lambda: engine.api("GET", "/containers/ipv6nat/json")["State"]["Health"]
+    wait_for(lambda: health()["Status"] == "healthy", 15)
+    # being asked for its health is no event to it
+    events, checked = container.status()["docker"]["events"], health()["Log"][-1]
+    wait_for(lambda: health()["Log"][-1] != checked, 15)
+    assert container.status()["docker"]["events"] == events
     # nothing was written into the image, and there was nothing to complain about
     assert [line for line in engine.docker("diff ipv6nat").splitlines()
             if not re.search(r"^[AC] /(run|etc|var)", line)] == []
