@@ -55,7 +55,7 @@ TESTS := $(patsubst tests/unit/test-%.c,%,$(wildcard tests/unit/test-*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all help deps check check-programs check-unit check-corpus check-rules check-net check-machine check-qemu check-san \
+.PHONY: all help deps check check-programs check-unit check-corpus check-rules check-net check-machine check-package check-qemu check-san \
 	demo bench analyze format install uninstall deb image clean
 .DELETE_ON_ERROR:
 
@@ -143,7 +143,10 @@ check-net: all ## network tests on a real Docker Engine (ENGINE=20.10, 26.1 or 2
 		$(PYTEST) -q -p no:cacheprovider --engine $(or $(ENGINE),20.10) $(TESTARGS)
 
 check-machine: all ## as a service in a Debian with systemd (nspawn) and a real Docker Engine
-	$(Q)cd tests/machine && $(PYTEST) -q -p no:cacheprovider $(TESTARGS)
+	$(Q)cd tests/machine && $(PYTEST) -q -p no:cacheprovider --ignore=test_package.py $(TESTARGS)
+
+check-package: ## the Debian package: built, installed, upgraded and removed on Debian 12 and 13
+	$(Q)cd tests/machine && $(PYTEST) -q -p no:cacheprovider test_package.py $(TESTARGS)
 
 QEMU_TESTS := $(addprefix $(B)/test-,nft-text $(filter %-kernel,$(TESTS)))
 check-qemu: all $(B)/lab-fake-engine $(QEMU_TESTS) ## kernel tests, and odd uplinks, on Debian's kernels in qemu

@@ -26,10 +26,9 @@ static void describe_change(const struct ruleset_change *change, char *ret, size
 	if (change->element) {
 		nft_text_element(change->set, change->element, element, sizeof(element));
 		snprintf(ret, size, "element { %s } of %s", element, change->set->name);
-	} else if (change->rule) {
-		snprintf(ret, size, "a rule of chain %s", change->chain->name);
 	} else if (change->chain) {
-		snprintf(ret, size, "chain %s", change->chain->name);
+		snprintf(ret, size, "%schain %s", change->rule ? "a rule of " : "",
+			 change->chain->name);
 	} else if (change->set) {
 		snprintf(ret, size, "set %s", change->set->name);
 	} else {

@@ -92,10 +92,7 @@ class Machine:
         self.log = self.dir / "console.log"
         self.process = self.leader = None
         template = root_template(suite, (*PACKAGES, *packages))
-        self.root = self.dir / "root"
-        for directory in self.root, self.dir / "upper", self.dir / "work":
-            directory.mkdir(parents=True)
-        _mount_overlay(template, self.dir / "upper", self.dir / "work", self.root)
+        self.root = mount_layer(template, self.dir)
         lab.parts.append(self)
         self._prepare()
 
@@ -231,10 +228,15 @@ class Machine:
         self.process = self.leader = None
 
 
-def _mount_overlay(lower, upper, work, target):
-    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
-    if _libc.mount(b"overlay", str(target).encode(), b"overlay", 0, options.encode()) < 0:
+def mount_layer(template, directory):
+    """A copy of template below a directory of the lab, which is made: what is written stays there."""
+    root, upper, work = (directory / name for name in ("root", "upper", "work"))
+    for path in root, upper, work:
+        path.mkdir(parents=True)
+    options = f"lowerdir={template},upperdir={upper},workdir={work}"
+    if _libc.mount(b"overlay", str(root).encode(), b"overlay", 0, options.encode()) < 0:
         raise Unavailable(f"cannot mount an overlay: {os.strerror(ctypes.get_errno())}")
+    return root
 
 
 # Machines must not share a control group: each systemd takes the one it starts in for the whole.

@@ -19,6 +19,10 @@ from lab.machine import Machine, MachineEngine
 _labs = []
 
 
+def pytest_addoption(parser):
+    parser.addoption("--cross", action="store_true", help="the package is built for arm64, too")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
@@ -32,6 +36,12 @@ def _or_skip(make, *args, **options):
         return make(*args, **options)
     except Unavailable as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def or_skip():
+    """or_skip(make, ...): what make(...) returns, or the reason why it cannot be had here."""
+    return _or_skip
 
 
 @pytest.fixture(scope="module")
