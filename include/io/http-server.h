@@ -35,7 +35,7 @@ struct http_server_config {
 	size_t n_routes;
 	unsigned max_clients;       /* 0: 64; more wait in the kernel's backlog */
 	unsigned idle_timeout_s;    /* 0: 10; does not count while an answer is being made */
-	unsigned request_timeout_s; /* 0: 30; for a whole request, and for reading the answer */
+	unsigned request_timeout_s; /* 0: 15; for a whole request, and for reading the answer */
 	size_t max_body;            /* 0: 4096 bytes */
 };
 

@@ -11,7 +11,7 @@
 
 #define DEFAULT_MAX_CLIENTS 64
 #define DEFAULT_IDLE_TIMEOUT_S 10
-#define DEFAULT_REQUEST_TIMEOUT_S 30
+#define DEFAULT_REQUEST_TIMEOUT_S 15
 #define DEFAULT_MAX_BODY 4096
 /* Headers and libmicrohttpd's own state of one connection. */
 #define CONNECTION_MEMORY ((size_t)16 * 1024)

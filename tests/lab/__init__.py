@@ -16,4 +16,5 @@ from .netns import (AskError, Closed, Netns, Refused, Reset, Timeout, Unreachabl
                     read_line, tcp_ask, udp_ask, wait_for)
 from .probe import Capture, Prober, Stream, UdpPinger, send_ra
 from .process import unix_request
+from .prometheus import Prometheus, promtool
 from .relay import SocketProxy, SocketRelay

@@ -10,12 +10,18 @@ keeps the daemon from its job or makes it grow.
 
 import contextlib
 import json
+import os
+import re
+import resource
 import socket
+import stat
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
-from lab import wait_for
+from lab import tcp_ask, wait_for
 
 ULA = "fd00:6::/64"
 
@@ -154,3 +160,196 @@ def test_nothing_happens(running, follow):
         running.sync()
         running.status()
     assert [line["kind"] for line in follower.lines] == ["hello"]
+
+
+# -- who may do what --------------------------------------------------------------------------
+
+GROUP, GID, UID = "ipv6nat", 64321, 64322
+
+
+@pytest.fixture
+def guarded(daemon):
+    """A daemon in whose eyes there is a group ipv6nat, and whose socket everybody gets near to."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        groups = Path(directory) / "group"
+        groups.write_text(f"root:x:0:\n{GROUP}:x:{GID}:\n")
+        daemon.control = Path(directory) / "socket"
+        daemon.program = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/group && exec "$@"',
+                          str(groups), *daemon.program]
+        daemon.start().sync()
+        yield daemon
+        daemon.stop()
+
+
+def ask_as(daemon, uid, groups, method, path):
+    """The HTTP status that this user gets, or None where it is not let in."""
+    who = ["setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={groups}"] if groups else \
+        ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    done = daemon.host.run(*who, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method,
+                           "--unix-socket", daemon.control, f"http://localhost{path}", check=False)
+    assert done.returncode in (0, 7), done.stderr
+    return int(done.stdout) if done.returncode == 0 else None
+
+
+def test_peers(guarded):
+    """The kernel's word on who asks: others are not let in, the group reads, root does all."""
+    status = guarded.control.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o660, 0, GID)
+    for path in "/v1/status", "/v1/plan", "/metrics", "/healthz":
+        assert ask_as(guarded, UID, None, "GET", path) is None
+        assert ask_as(guarded, UID, GID, "GET", path) == 200
+        assert ask_as(guarded, 0, None, "GET", path) == 200
+    commits = guarded.status()["backend"]
+    for path in "/v1/sync", "/v1/reload":
+        assert ask_as(guarded, UID, None, "POST", path) is None
+        assert ask_as(guarded, UID, GID, "POST", path) == 403
+        assert ask_as(guarded, 0, None, "POST", path) == 200
+    assert guarded.status()["backend"] == commits
+    # a user's group 0 is not root
+    assert ask_as(guarded, UID, f"0,{GID}", "POST", "/v1/sync") == 403
+
+
+# -- clients that mean ill --------------------------------------------------------------------
+
+def resources(daemon):
+    """(resident kilobytes, open file descriptors), as the kernel has them."""
+    proc = Path(f"/proc/{daemon.process.pid}")
+    return int(re.search(r"VmRSS:\s+(\d+)", (proc / "status").read_text())[1]), \
+        len(list((proc / "fd").iterdir()))
+
+
+def connect(daemon):
+    client = socket.socket(socket.AF_UNIX)
+    client.setblocking(False)
+    client.connect(str(daemon.control))
+    return client
+
+
+def close_all(clients):
+    for client in clients:
+        client.close()
+
+
+def send(client, data):
+    """Whether the other side still takes it; a full buffer is no refusal."""
+    try:
+        client.send(data, socket.MSG_NOSIGNAL)
+    except BlockingIOError:
+        pass
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def unharmed(lab, engine, running):
+    """During the attack a container is published and reached; after it the API answers, and what
+    the attack took is given back."""
+    for _ in range(3):
+        running.request("GET", "/v1/status")
+    memory, fds = resources(running)
+    yield
+    container = engine.run("during", "--network ula -p 8091:80")
+    wait_for(lambda: tcp_ask(lab.client, lab.host.v6, 8091).startswith("during "))
+    # 64 clients, 16 kB each, and what the allocator makes of it
+    assert resources(running)[0] < memory + 8000 and resources(running)[1] <= fds + 64
+    container.remove()
+
+
+def assert_recovered(running, fds):
+    assert running.request("GET", "/v1/status")[0] == 200
+    wait_for(lambda: resources(running)[1] == fds)
+
+
+def test_thousands_of_clients(lab, engine, running):
+    """2,000 who connect: most say nothing, some half of a request, some too much."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit[1], 8192), limit[1]))
+    memory, fds = resources(running)
+    clients = []
+    try:
+        with unharmed(lab, engine, running):
+            for i in range(2000):
+                clients.append(connect(running))
+                if i % 4 == 1:
+                    send(clients[-1], b"GET /v1/status HTT")
+                elif i % 4 == 2:
+                    send(clients[-1], b"POST /v1/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+                elif i % 4 == 3:
+                    send(clients[-1], b"GET /v1/status HTTP/1.1\r\nX: " + b"a" * 100000)
+    finally:
+        close_all(clients)
+    assert_recovered(running, fds)
+    # it is not more with each attack
+    assert resources(running)[0] < memory + 8000
+
+
+def test_slow_clients(lab, engine, running):
+    """More of them than there is room for, each sending a byte now and then: nobody is let wait
+    for longer than a request may take."""
+    fds = resources(running)[1]
+    clients, ended = [], threading.Event()
+
+    def trickle():
+        for client in clients:
+            send(client, b"GET /v1/status HTTP/1.1\r\nX: ")
+        while not ended.wait(1):
+            for client in clients:
+                send(client, b"a")
+
+    thread = threading.Thread(target=trickle)
+    try:
+        with unharmed(lab, engine, running):
+            clients += [connect(running) for _ in range(80)]
+            thread.start()
+        assert running.request("GET", "/v1/status", timeout=60)[0] == 200
+    finally:
+        ended.set()
+        thread.join()
+        close_all(clients)
+    assert_recovered(running, fds)
+
+
+def test_huge_requests(lab, engine, running):
+    """Headers and bodies of many megabytes are cut off, and cost none of them."""
+    fds = resources(running)[1]
+    blob = b"a" * (1 << 20)
+    for start in b"GET /v1/status HTTP/1.1\r\nX: ", b"GET /", \
+            b"POST /v1/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n", \
+            b"POST /v1/sync HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n40000000\r\n":
+        with unharmed(lab, engine, running), socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(running.control))
+            client.settimeout(30)
+            client.sendall(start)
+            with pytest.raises(OSError):
+                for _ in range(100):
+                    client.sendall(blob)
+    assert_recovered(running, fds)
+
+
+def test_followers_that_leave(lab, engine, running, follow):
+    """However many come and go, and those who stay and do not read, all others are told."""
+    fds = resources(running)[1]
+    with unharmed(lab, engine, running):
+        for _ in range(300):
+            client = connect(running)
+            send(client, b"GET /v1/events HTTP/1.0\r\n\r\n")
+            client.close()
+        deaf = [connect(running) for _ in range(8)]
+        for client in deaf:
+            send(client, b"GET /v1/events HTTP/1.0\r\n\r\n")
+        follower = follow(running)
+        for _ in range(30):
+            running.configure("[Network ula]\nMode=off\n")
+            running.ctl("reload", check=True)
+            running.sync()
+            running.configure("")
+            running.ctl("reload", check=True)
+            running.sync()
+    assert len(follower.find(kind="network", change="changed", name="ula")) == 60
+    assert not follower.find(kind="lost")
+    follower.wait(kind="container", name="during", change="removed")
+    follower.close()
+    close_all(deaf)
+    assert_recovered(running, fds)
