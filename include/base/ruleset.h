@@ -138,6 +138,7 @@ struct ruleset_chain {
 struct ruleset_table {
 	bool present;
 	bool damaged;                     /* observed: holds objects or flags that we never make */
+	bool owned;                       /* observed: another process lets nobody else change it */
 	VEC(struct ruleset_set) sets;     /* sorted by name */
 	VEC(struct ruleset_chain) chains; /* sorted by name */
 };

@@ -68,6 +68,7 @@ enum port_state {
 	PORT_ASSUMED,  /* in the ruleset, from what the starting container asked for */
 	PORT_PROXIED,  /* left to docker-proxy (::1, ipv6nat.publish=no, native) */
 	PORT_CONFLICT, /* another container holds the same host port */
+	PORT_REFUSED,  /* the kernel did not take it: see the problem kernel-refused */
 	_PORT_STATE_MAX,
 };
 DECLARE_STRTAB(port_state, enum port_state);

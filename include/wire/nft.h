@@ -53,6 +53,7 @@ int nft_decode_finish(struct ruleset_table *table);
 /* A notification: which table a change was made in, or the end of a transaction. */
 struct nft_event {
 	bool commit;     /* NFT_MSG_NEWGEN: the fields of the second group are set */
+	bool rule;       /* NFT_MSG_NEWRULE: a rule was added, or replaced */
 	uint8_t family;  /* NFPROTO_x */
 	char table[64];  /* cut if longer: ours and Docker's are not */
 	uint32_t portid; /* the sender's netlink address */

@@ -62,7 +62,7 @@ static void table_done(struct ruleset_table *t)
 		vec_done(&c->rules);
 	vec_done(&t->sets);
 	vec_done(&t->chains);
-	t->present = t->damaged = false;
+	t->present = t->damaged = t->owned = false;
 }
 
 void ruleset_done(struct ruleset *r)
@@ -101,6 +101,7 @@ static bool copy_table(const struct ruleset_table *from, struct ruleset_table *t
 {
 	to->present = from->present;
 	to->damaged = from->damaged;
+	to->owned = from->owned;
 	vec_foreach (s, &from->sets) {
 		struct ruleset_set *copy = vec_add(&to->sets);
 

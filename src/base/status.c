@@ -39,10 +39,8 @@ static const char *const severities[] = {
 DEFINE_STRTAB(problem_severity, enum problem_severity, _PROBLEM_SEVERITY_MAX, severities)
 
 static const char *const port_states[] = {
-	[PORT_ACTIVE] = "active",
-	[PORT_ASSUMED] = "assumed",
-	[PORT_PROXIED] = "proxied",
-	[PORT_CONFLICT] = "conflict",
+	[PORT_ACTIVE] = "active",     [PORT_ASSUMED] = "assumed", [PORT_PROXIED] = "proxied",
+	[PORT_CONFLICT] = "conflict", [PORT_REFUSED] = "refused",
 };
 DEFINE_STRTAB(port_state, enum port_state, _PORT_STATE_MAX, port_states)
 

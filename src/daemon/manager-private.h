@@ -25,6 +25,8 @@ struct repairs {
 	uint64_t total;
 	unsigned recent;        /* within the current window */
 	uint64_t window_us;     /* CLOCK_MONOTONIC start of the window */
+	unsigned in_a_row;      /* without a pause worth the name in between */
+	uint64_t last_us;       /* CLOCK_MONOTONIC */
 	uint64_t not_before_us; /* backing off until then; 0: not */
 	pid_t pid;              /* of the change that this pass repairs; 0: none was seen */
 	bool lost;              /* notifications were: there may have been one */
@@ -75,6 +77,8 @@ extern const struct fw_callbacks manager_fw_callbacks;
 
 /* Marks that something has to be looked at; acts when the event loop has nothing more urgent. */
 void manager_dirty(struct manager *m);
+/* Nobody but the process that made one of the tables may change it. */
+bool manager_table_is_owned(const struct ruleset *observed);
 /* One pass: observe, plan, diff, apply. */
 int manager_reconcile(struct manager *m);
 /* Writes what the plan wants below /proc/sys. > 0: something was written. */

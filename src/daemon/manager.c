@@ -289,7 +289,12 @@ static int remove_tables(struct fw *fw)
 		r = ruleset_diff(&observed, &nothing, &changes);
 	if (r >= 0)
 		r = fw_commit(fw, &changes, &refusal);
-	if (r < 0)
+	if (r == -EPERM && manager_table_is_owned(&observed))
+		(void)log_error_errno(r,
+				      "Cannot remove our tables: another program owns them and "
+				      "has to be stopped first; \"nft list table ip6 " RULESET_TABLE
+				      "\" begins with its name");
+	else if (r < 0)
 		(void)log_error_errno(r, "Cannot remove our tables: %m%s%s",
 				      refusal.message[0] ? ": " : "", refusal.message);
 	vec_done(&changes);

@@ -14,6 +14,8 @@
 #define REPAIRS_AT_ONCE 5
 #define REPAIR_WINDOW_US (10 * UINT64_C(1000000))
 #define REPAIR_PAUSE_US (1 * UINT64_C(1000000))
+/* What comes later than this after the last one is no longer the same fight. */
+#define REPAIRS_APART_US (60 * UINT64_C(1000000))
 /* Rules of others that can but be leftovers are looked at this long after they have changed. */
 #define LEFTOVERS_PAUSE_US (1 * UINT64_C(1000000))
 
@@ -50,6 +52,27 @@ static void drop_repetition(struct problems *p)
 		}
 }
 
+bool manager_table_is_owned(const struct ruleset *observed)
+{
+	for (unsigned f = 0; f < _RULESET_FAMILY_MAX; f++)
+		if (observed->tables[f].owned)
+			return true;
+	return false;
+}
+
+/* Nothing can be left out to make it work. */
+static int remember_owner(struct manager *m)
+{
+	if (problems_add(&m->refused, PROBLEM_KERNEL_REFUSED, PROBLEM_ERROR,
+			 "stop that program: \"nft list table ip6 " RULESET_TABLE
+			 "\" begins with its name",
+			 "table " RULESET_TABLE " belongs to another program, and the kernel lets "
+			 "nobody else change it") < 0)
+		return -ENOMEM;
+	drop_repetition(&m->refused);
+	return -EPERM;
+}
+
 static int remember_refusal(struct manager *m, const struct ruleset_change *change,
 			    const struct fw_refusal *refusal)
 {
@@ -57,6 +80,8 @@ static int remember_refusal(struct manager *m, const struct ruleset_change *chan
 	char what[192];
 	bool excludable = change->element || (change->chain && !change->chain->base);
 
+	if (refusal->error == EPERM && manager_table_is_owned(&m->observed))
+		return remember_owner(m);
 	describe_change(change, what, sizeof(what));
 	if (problems_add(&m->refused, PROBLEM_KERNEL_REFUSED, PROBLEM_ERROR,
 			 excludable ? "everything else is in force; correct the object and run "
@@ -206,6 +231,21 @@ const struct fw_callbacks manager_fw_callbacks = {
 	.on_lost = on_lost,
 };
 
+/* The first ones are told one by one, then that it goes on, and that each time their number has
+ * doubled. */
+static void log_repair(const struct repairs *p)
+{
+	const char *who = p->process[0] ? p->process : "another program";
+
+	if (p->in_a_row <= REPAIRS_AT_ONCE)
+		log_notice("Table %s was changed by %s (PID %d), repaired", RULESET_TABLE, who,
+			   (int)p->pid);
+	else if (p->in_a_row == REPAIRS_AT_ONCE + 1 || (p->in_a_row & (p->in_a_row - 1)) == 0)
+		log_notice("Table %s was changed by %s (PID %d), repaired, %u times in a row; this "
+			   "happens again and again, backing off",
+			   RULESET_TABLE, who, (int)p->pid, p->in_a_row);
+}
+
 /*
  * After a commit that somebody else made necessary. Whose it was is unknown where the notification
  * was lost, in our own large commit above all: that happens in a fight, so it counts for the pace.
@@ -230,10 +270,9 @@ static void count_repair(struct manager *m)
 	if (!p->pid)
 		return;
 	p->total++;
-	log_notice("Table %s was changed by %s (PID %d), repaired%s", RULESET_TABLE,
-		   p->process[0] ? p->process : "another program", (int)p->pid,
-		   p->recent > REPAIRS_AT_ONCE ? "; this happens again and again, backing off"
-					       : "");
+	p->in_a_row = now - p->last_us > REPAIRS_APART_US ? 1 : p->in_a_row + 1;
+	p->last_us = now;
+	log_repair(p);
 }
 
 /* ------------------------------------------------------------------ pass */

@@ -121,6 +121,25 @@ static bool remove_container(struct docker *d, const char *id)
 	return true;
 }
 
+void docker_forget_starting(struct docker *d, const char *id)
+{
+	struct network *n = snapshot_find_network(&d->snapshot, id);
+	bool changed = false;
+
+	for (size_t i = n ? n->members.n : 0; i-- > 0;) {
+		struct network_member *m = &n->members.items[i];
+		const struct container *c = snapshot_find_container(&d->snapshot, m->container_id);
+
+		if (!c || c->state == CONTAINER_RUNNING || c->state == CONTAINER_PAUSED)
+			continue;
+		free(m->container_id);
+		vec_remove(&n->members, i);
+		changed = true;
+	}
+	if (changed)
+		docker_changed(d);
+}
+
 static bool remove_network(struct docker *d, const char *id)
 {
 	struct network *known = snapshot_find_network(&d->snapshot, id);

@@ -162,6 +162,9 @@ static void retry_later(struct docker *d, struct object *o, const char *refused,
 	o->retry_us = docker_now(d) + o->backoff_us;
 	d->snapshot.engine.errors++;
 	o->refused = refused;
+	/* By now a start has come to its end: what was assumed for it is not known to hold. */
+	if (o->kind == OBJECT_NETWORK && o->backoff_us >= BACKOFF_MAX_US)
+		docker_forget_starting(d, o->id);
 	if (text && is_first)
 		log_warning(
 			"Cannot read %s %.12s from the Docker engine (%s); keeping what is known "

@@ -199,6 +199,8 @@ void docker_sync_free(struct docker *d);
 void docker_apply_container(struct docker *d, struct container *c, bool is_background);
 void docker_apply_network(struct docker *d, struct network *n);
 void docker_drop_container(struct docker *d, const char *id);
+/* The network cannot be read: who is starting there is no longer known. */
+void docker_forget_starting(struct docker *d, const char *id);
 void docker_drop_network(struct docker *d, const char *id);
 /* Both lists of the sync; true if the snapshot changed. */
 bool docker_apply_lists(struct docker *d);

@@ -19,6 +19,9 @@ struct fw {
 	struct conntrack *conntrack;
 	bool ours_changed; /* by somebody else, in the transaction that is being notified */
 	bool others_changed;
+	/* Somebody else made a rule in one of our tables, since our last transaction: it may have our
+	 * comment, by which we know our rules. */
+	bool rules_forged;
 };
 
 int fw_monitor_start(struct fw *fw, sd_event *event);

@@ -39,6 +39,7 @@ static void handle_event(struct fw *fw, const struct nft_event *e, bool *others)
 		return;
 	if (!e->commit) {
 		fw->ours_changed |= is_ours(e);
+		fw->rules_forged |= is_ours(e) && e->rule;
 		fw->others_changed |= is_others(e);
 		return;
 	}

@@ -116,8 +116,10 @@ int fw_read(struct fw *fw, struct ruleset *ret)
 				 << MIN_OF(i, 5U)); /* the kernel is about to resize a hash table */
 
 		r = 0;
-		for (enum ruleset_family f = 0; r >= 0 && f < _RULESET_FAMILY_MAX; f++)
+		for (enum ruleset_family f = 0; r >= 0 && f < _RULESET_FAMILY_MAX; f++) {
 			r = read_family(fw, f, &ruleset.tables[f]);
+			ruleset.tables[f].damaged |= fw->rules_forged;
+		}
 		if (r < 0)
 			continue;
 		*ret = ruleset;

@@ -188,6 +188,8 @@ static int commit(struct fw *fw, const struct ruleset_changes *changes,
 		r = transact(fw, changes, true, ret_refusal, &shared);
 	if (r < 0 && ret_refusal->error == 0)
 		ret_refusal->error = -r;
+	if (r > 0)
+		fw->rules_forged = false; /* what was read as damaged has been replaced */
 	return r;
 }
 

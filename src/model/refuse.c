@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/plan.h"
 
+#include <stdio.h>
+
 static bool element_is_refused(const struct plan_refusals *refusals, enum ruleset_family family,
 			       const struct ruleset_set *s, const struct ruleset_element *e)
 {
@@ -30,8 +32,27 @@ static bool chain_is_refused(const struct plan_refusals *refusals, enum ruleset_
 	return false;
 }
 
+/* The status says what is in force, not what should be. */
+static void mark_ports(struct plan *plan, const struct plan_refusals *refusals)
+{
+	vec_foreach (n, &plan->networks)
+		vec_foreach (c, &n->containers)
+			vec_foreach (p, &c->ports) {
+				struct ruleset_element e = {};
+				struct ruleset_set s = {};
+
+				if (!plan_port_translated(p))
+					continue;
+				snprintf(s.name, sizeof(s.name), "%s", plan_port_element(p, e.key));
+				if (element_is_refused(refusals, RULESET_IP6, &s, &e))
+					p->state = PORT_REFUSED;
+			}
+}
+
 void plan_without(struct plan *plan, const struct plan_refusals *refusals)
 {
+	if (refusals->n > 0)
+		mark_ports(plan, refusals);
 	for (unsigned f = 0; f < _RULESET_FAMILY_MAX && refusals->n > 0; f++) {
 		struct ruleset_table *t = &plan->ruleset.tables[f];
 

@@ -53,6 +53,7 @@ int nft_decode_table(const struct nlmsghdr *h, enum ruleset_family family,
 	/* Dormant, owned, persistent: never of our making. */
 	if (attrs_be32(tb[NFTA_TABLE_FLAGS], &flags) && flags != 0)
 		table->damaged = true;
+	table->owned = flags & NFT_TABLE_F_OWNER;
 	return 1;
 }
 

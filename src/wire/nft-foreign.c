@@ -38,6 +38,7 @@ int nft_decode_event(const struct nlmsghdr *h, struct nft_event *ret)
 	if (NFNL_MSG_TYPE(h->nlmsg_type) == NFT_MSG_NEWGEN) {
 		r = decode_commit(h, &e);
 	} else {
+		e.rule = NFNL_MSG_TYPE(h->nlmsg_type) == NFT_MSG_NEWRULE;
 		/* In every other message the first attribute type is the name of the table. */
 		r = attrs_parse(h, sizeof(struct nfgenmsg), tb, N_ELEMENTS(tb));
 		if (r == 0)

@@ -264,6 +264,36 @@ static void test_blocked_inspect(void **state)
 	close_world(w);
 }
 
+static bool is_member(struct world *w, const char *network, const char *container)
+{
+	vec_foreach (m, &snapshot_find_network(w->snapshot, network)->members)
+		if (strcmp(m->container_id, container) == 0)
+			return true;
+	return false;
+}
+
+/* Property: while a network cannot be read its members stay as they were known, but not for ever those
+ * that do not run: a start that has failed meanwhile leaves no mapping behind. */
+static void test_unreadable_network(void **state)
+{
+	struct world *w = follow("20.10.24", "1.41");
+	const char *web = fake_id(w->fake, "container-web"), *ula = fake_id(w->fake, "network-ula");
+	const char *multi = fake_id(w->fake, "container-multi");
+
+	(void)state;
+	assert_true(is_member(w, ula, web) && is_member(w, ula, multi));
+	snapshot_find_container(w->snapshot, web)->state = CONTAINER_CREATED;
+	fake_route(w->fake, ula, FAKE_JSON, 500, "{\"message\":\"not now\"}");
+	w->fake->log[0] = '\0';
+	send_event(w, "network", "connect", ula, fake_id(w->fake, "container-plain"));
+	run_until(w, fake_seen(w->fake, ula) >= 3);
+	assert_true(is_member(w, ula, web));
+	run_until(w, !is_member(w, ula, web));
+	assert_true(is_member(w, ula, multi));
+	fake_unroute(w->fake);
+	close_world(w);
+}
+
 /* Property: an object that cannot be read, or must not, is kept as it was known, named as a
  * problem where it is refused, and read again by itself. */
 static void test_bad_objects(void **state)
@@ -554,6 +584,7 @@ int main(void)
 		cmocka_unit_test(test_framing),
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_blocked_inspect),
+		cmocka_unit_test(test_unreadable_network),
 		cmocka_unit_test(test_bad_objects),
 		cmocka_unit_test(test_bad_engines),
 		cmocka_unit_test(test_no_info),

@@ -56,6 +56,21 @@ static void test_element(void **state)
 	world_done(&w);
 }
 
+/* Property: a port that the kernel has refused is not said to be active, and is not counted. */
+static void test_port(void **state)
+{
+	struct world w;
+
+	(void)state;
+	basic_world(&w);
+	refuse(&w, element(&w, "publish_any", 1));
+	assert_string_equal(world_ports(&w, "web"),
+			    "n [::]:8080->80/tcp active; n [::]:8081->81/tcp refused");
+	assert_false(plan_port_translated(&world_presence(&w, "n", "web")->ports.items[1]));
+	assert_true(plan_port_translated(&world_presence(&w, "n", "web")->ports.items[0]));
+	world_done(&w);
+}
+
 /* Property: an element is known by its set, family and prefix length too. */
 static void test_other_element(void **state)
 {
@@ -128,9 +143,9 @@ static void test_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_element), cmocka_unit_test(test_other_element),
-		cmocka_unit_test(test_chain),   cmocka_unit_test(test_base_chain),
-		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_element),       cmocka_unit_test(test_port),
+		cmocka_unit_test(test_other_element), cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_base_chain),    cmocka_unit_test(test_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
