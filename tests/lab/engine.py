@@ -266,22 +266,23 @@ class Container:
         return self.engine.docker("logs", self.id, check=False)
 
     def start(self):
-        self._forget()
+        self.forget()
         self.engine.api("POST", f"/containers/{self.id}/start")
 
     def stop(self):
-        self._forget()
+        self.forget()
         self.engine.api("POST", f"/containers/{self.id}/stop?t=2")
 
     def restart(self):
-        self._forget()
+        self.forget()
         self.engine.api("POST", f"/containers/{self.id}/restart?t=2")
 
     def remove(self):
-        self._forget()
+        self.forget()
         self.engine.api("DELETE", f"/containers/{self.id}?force=1&v=1")
 
-    def _forget(self):
+    def forget(self):
+        """The namespace of its process, which is another one after the engine has restarted it."""
         if self._ns:
             self._ns.close()
             self._ns = None

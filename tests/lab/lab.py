@@ -258,7 +258,9 @@ class Lab:
             ruleset = host.run("nft", "list", "ruleset", check=False)
             yield f"nft list ruleset on {host.name}", ruleset.stdout + ruleset.stderr
         for part in self.parts:
-            if hasattr(part, "log"):
+            if hasattr(part, "report"):
+                yield part.report()
+            elif hasattr(part, "log"):
                 yield f"end of {part.log}", tail(part.log)
 
     def close(self):

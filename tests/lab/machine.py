@@ -103,7 +103,6 @@ class Machine:
             link.symlink_to("/dev/null")
         self.write("/etc/hostname", "machine\n")
         self.write("/etc/machine-id", "")
-        self.write("/etc/systemd/journald.conf.d/lab.conf", "[Journal]\nForwardToConsole=yes\n")
 
     def boot(self, timeout=90):
         """Boots it, or boots it again; returns when systemd has started all there is to start."""
@@ -201,6 +200,15 @@ class Machine:
     def journal(self, unit):
         """What a unit has said since the machine booted."""
         return self.run("journalctl", "--no-pager", "--boot", "--output=cat", f"--unit={unit}").stdout
+
+    def report(self):
+        """(title, text) for a failed test."""
+        if not self.running():
+            return f"end of {self.log}", tail(self.log)
+        units = self.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "ipv6nat*").stdout
+        return f"journal of {self.name}", units + self.run(
+            "journalctl", "--no-pager", "--lines=60", "--output=short-precise", "_PID=1", "+",
+            "_COMM=ipv6natd", "+", "_COMM=ipv6natctl", check=False).stdout
 
     # -- its end ------------------------------------------------------------------------------
 
@@ -324,6 +332,10 @@ WantedBy=multi-user.target
 
     def running(self):
         return self.machine.running() and self.machine.is_active("docker")
+
+    def report(self):
+        return f"journal of docker on {self.machine.name}", "\n".join(
+            self.machine.journal("docker").splitlines()[-20:]) if self.machine.running() else ""
 
     def _assert_alive(self):
         if not self.running():
