@@ -60,6 +60,14 @@ int fw_commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_re
 int fw_forget_flows(struct fw *fw, const struct ruleset_changes *changes,
 		    const struct links *local);
 
+/*
+ * Tells conntrack of the TCP connections that this host's sockets have, as they are. Those that have
+ * begun before anything was tracked would be new to it with their next packet, and be translated. Call
+ * it when connections are tracked, so that no later one is missed, and nothing is translated yet. The
+ * number of connections, or -errno.
+ */
+int fw_adopt_connections(struct fw *fw);
+
 /* What Docker's own IPv6 rules are and what docker-ipv6nat's, as nf_tables (all of ip6tables-nft and
  * of Docker's nftables backend) and the older x_tables hold them. Replaces links->docker_rules and
  * links->leftovers; unchanged on failure. */

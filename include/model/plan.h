@@ -41,6 +41,11 @@ struct plan_refusals {
 /* Builds the plan. Returns 0 or -ENOMEM; *ret is then unchanged. */
 int plan_build(const struct config *config, const struct snapshot *snapshot,
 	       const struct links *links, struct plan *ret);
+/*
+ * What comes before the first plan: *ret is what is observed, and a table that has connections tracked
+ * and does nothing else. > 0, or 0 if there is a table of ours already; -ENOMEM.
+ */
+int plan_tracking(const struct ruleset *observed, struct ruleset *ret);
 /* Takes out of the plan what the kernel has refused, and what leads there. */
 void plan_without(struct plan *plan, const struct plan_refusals *refusals);
 void plan_done(struct plan *plan);

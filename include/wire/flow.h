@@ -20,7 +20,11 @@ struct flow {
 
 /* > 0: *ret is set. 0: without ports, or not IPv6. -EBADMSG. */
 int flow_decode(const struct nlmsghdr *h, struct flow *ret);
-/* Writes a request into a buffer of at least size bytes: all entries, deletion of one. The latter
- * returns NULL if it does not fit. */
+/* Write a request into a buffer of at least size bytes: all entries, deletion of one, a new one.
+ * NULL if it does not fit. */
 struct nlmsghdr *flow_encode_dump(void *buffer, size_t size, uint32_t seq);
 struct nlmsghdr *flow_encode_delete(const struct flow *f, void *buffer, size_t size, uint32_t seq);
+/* A TCP connection (of f, source and destination count) that is not translated: established, or
+ * with its handshake under way. */
+struct nlmsghdr *flow_encode_new_tcp(const struct flow *f, bool established, void *buffer,
+				     size_t size, uint32_t seq);

@@ -149,6 +149,28 @@ static int commit_difference(struct manager *m, const struct ruleset *wanted, bo
 	return r;
 }
 
+/*
+ * Before the first rule of ours. What fails here only fails connections that are idle now; the commit
+ * that follows will say what is wrong with nftables.
+ */
+static void begin_tracking(struct manager *m)
+{
+	struct ruleset tracking = {};
+	int r;
+
+	if (plan_tracking(&m->observed, &tracking) > 0 &&
+	    commit_difference(m, &tracking, NULL) > 0) {
+		ruleset_done(&m->observed);
+		m->observed = tracking;
+		tracking = (struct ruleset){};
+		r = fw_adopt_connections(m->fw);
+		if (r < 0)
+			log_notice_errno(r, "Cannot list this host's connections, those through "
+					    "docker-proxy may break: %m");
+	}
+	ruleset_done(&tracking);
+}
+
 static int read_tables(struct manager *m)
 {
 	struct ruleset read = {};
@@ -177,6 +199,7 @@ static int apply(struct manager *m, struct plan *plan)
 	r = read_tables(m);
 	if (r < 0)
 		return r;
+	begin_tracking(m);
 	while (refused) {
 		refused = false;
 		r = commit_difference(m, &plan->ruleset, &refused);

@@ -212,3 +212,9 @@ int fw_forget_flows(struct fw *fw, const struct ruleset_changes *changes, const 
 {
 	return conntrack_forget(fw->conntrack, changes, local);
 }
+
+int fw_adopt_connections(struct fw *fw)
+{
+	(void)fw;
+	return conntrack_adopt();
+}

@@ -362,6 +362,16 @@ int layout_beside(struct ruleset_table *t)
 	return 0;
 }
 
+int layout_tracking(struct ruleset_table *t)
+{
+	struct builder b = { .table = t };
+
+	t->present = true;
+	base_chain(&b, "tracking", false, RULESET_HOOK_PREROUTING, PRIORITY_FILTER);
+	rule(&b, ct_state(CT_ESTABLISHED));
+	return b.error;
+}
+
 int layout_solicitations(struct ruleset_table *t)
 {
 	struct builder b = { .table = t };

@@ -42,6 +42,8 @@ int layout_ip6(struct ruleset_table *t);
 /* Adds to it what leaves published ports to docker-proxy, for the containers of some bridges. */
 int layout_beside(struct ruleset_table *t);
 int layout_bridge(struct ruleset_table *t);
+/* Instead of all this: a rule that has connections tracked, and does nothing. */
+int layout_tracking(struct ruleset_table *t);
 /* Adds what drops unicast solicitations that the responder answers. 0 or -ENOMEM. */
 int layout_solicitations(struct ruleset_table *t);
 

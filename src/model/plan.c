@@ -627,3 +627,23 @@ void plan_done(struct plan *plan)
 	vec_done(&plan->sysctls);
 	*plan = (struct plan){};
 }
+
+int plan_tracking(const struct ruleset *observed, struct ruleset *ret)
+{
+	struct ruleset tracking;
+	int r;
+
+	if (observed->tables[RULESET_IP6].present)
+		return 0;
+	r = ruleset_copy(observed, &tracking);
+	if (r < 0)
+		return r;
+	r = layout_tracking(&tracking.tables[RULESET_IP6]);
+	if (r < 0) {
+		ruleset_done(&tracking);
+		return r;
+	}
+	ruleset_finish(&tracking);
+	*ret = tracking;
+	return 1;
+}

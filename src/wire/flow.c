@@ -3,10 +3,19 @@
 #include "base/own.h"
 #include "wire/attrs.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <sys/socket.h>
+
+/* The kernel's defaults, until the first packet. */
+#define ESTABLISHED_S (5 * 24 * 3600)
+#define HANDSHAKE_S 60
+/* More than a new entry needs: nothing within it has to be checked. */
+#define NEW_ROOM 512
 
 struct tuple {
 	uint8_t protocol;
@@ -104,5 +113,61 @@ struct nlmsghdr *flow_encode_delete(const struct flow *f, void *buffer, size_t s
 	if (!put_copy(h, size, f->original) || !put_copy(h, size, f->id) ||
 	    !put_copy(h, size, f->zone))
 		return NULL;
+	return h;
+}
+
+static void put_tuple(struct nlmsghdr *h, uint16_t type, const struct tuple *t)
+{
+	struct nlattr *nest = mnl_attr_nest_start(h, type);
+	struct nlattr *ip = mnl_attr_nest_start(h, CTA_TUPLE_IP), *proto;
+
+	mnl_attr_put(h, CTA_IP_V6_SRC, sizeof(t->source), &t->source);
+	mnl_attr_put(h, CTA_IP_V6_DST, sizeof(t->destination), &t->destination);
+	mnl_attr_nest_end(h, ip);
+	proto = mnl_attr_nest_start(h, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(h, CTA_PROTO_NUM, t->protocol);
+	mnl_attr_put_u16(h, CTA_PROTO_SRC_PORT, htons(t->source_port));
+	mnl_attr_put_u16(h, CTA_PROTO_DST_PORT, htons(t->destination_port));
+	mnl_attr_nest_end(h, proto);
+	mnl_attr_nest_end(h, nest);
+}
+
+/* Its windows are unknown: as the kernel does with connections that it has not seen begin. */
+static void put_tcp_state(struct nlmsghdr *h, bool established)
+{
+	static const struct nf_ct_tcp_flags flags = {
+		.flags = IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_BE_LIBERAL,
+		.mask = IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_BE_LIBERAL,
+	};
+	struct nlattr *info = mnl_attr_nest_start(h, CTA_PROTOINFO);
+	struct nlattr *tcp = mnl_attr_nest_start(h, CTA_PROTOINFO_TCP);
+
+	mnl_attr_put_u8(h, CTA_PROTOINFO_TCP_STATE,
+			established ? TCP_CONNTRACK_ESTABLISHED : TCP_CONNTRACK_SYN_RECV);
+	mnl_attr_put(h, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(flags), &flags);
+	mnl_attr_put(h, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof(flags), &flags);
+	mnl_attr_nest_end(h, tcp);
+	mnl_attr_nest_end(h, info);
+}
+
+/* With an answer seen, no packet of it is looked up in a nat chain; assured, it is not the first
+ * to go when the table is full. */
+struct nlmsghdr *flow_encode_new_tcp(const struct flow *f, bool established, void *buffer,
+				     size_t size, uint32_t seq)
+{
+	const struct tuple original = { IPPROTO_TCP, f->source, f->destination, f->source_port,
+					f->destination_port };
+	const struct tuple reply = { IPPROTO_TCP, f->destination, f->source, f->destination_port,
+				     f->source_port };
+	struct nlmsghdr *h;
+
+	if (size < NEW_ROOM)
+		return NULL;
+	h = put_header(buffer, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, seq);
+	put_tuple(h, CTA_TUPLE_ORIG, &original);
+	put_tuple(h, CTA_TUPLE_REPLY, &reply);
+	mnl_attr_put_u32(h, CTA_STATUS, htonl(IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
+	mnl_attr_put_u32(h, CTA_TIMEOUT, htonl(established ? ESTABLISHED_S : HANDSHAKE_S));
+	put_tcp_state(h, established);
 	return h;
 }

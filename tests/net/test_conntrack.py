@@ -9,7 +9,7 @@ packet; every other flow is left alone.
 
 import pytest
 
-from lab import UdpPinger, outcome, read_line, tcp_ask, udp_ask, wait_for
+from lab import Prober, Stream, UdpPinger, outcome, read_line, tcp_ask, udp_ask, wait_for
 
 GATEWAY = "fd00:6::1"
 FLOW = ("::", 4242)
@@ -147,28 +147,77 @@ def exchange(sock):
     return read_line(sock)
 
 
-# What conntrack has not seen begin is new to it, and its next packet from outside is translated: on
-# a host without any conntrack rule before ours it goes to a container that does not know it.
-@pytest.mark.parametrize("tracked", [True, pytest.param(False, marks=pytest.mark.xfail(
-    strict=True, reason="connections that conntrack has not seen begin are translated"))])
-def test_tcp_through_docker_proxy_survives(lab, host, engine, daemon, tracked):
-    """A TCP connection that docker-proxy carries stays with it; new ones do not go there."""
-    run_web(engine)
-    if tracked:
+@pytest.fixture(params=[True, False], ids=["tracked", "not tracked"])
+def tracked(request, host):
+    """Whether connections are tracked before our rules are there. What conntrack has not seen begin
+    is new to it, and would be translated with its next packet."""
+    if request.param:
         host.nft(input="table ip6 other { chain c { type filter hook input priority 0; "
                        "ct state established accept; }; }")
-    try:
-        wait_for(lambda: outcome(tcp_ask, lab.client, host.v6, 8080) == f"web tcp:80 from {GATEWAY}")
-        # silent while the daemon starts: what sends just then may be seen from its other end first
-        with lab.client.connect(host.v6, 8080, timeout=5) as sock:
-            assert exchange(sock) == f"web tcp:80 from {GATEWAY}"
-            daemon.start().sync()
+    host.run("conntrack", "-F")
+    yield request.param
+    host.nft("delete table ip6 other", check=False)
+
+
+def test_tcp_through_docker_proxy_survives(lab, host, engine, daemon, tracked):
+    """A TCP connection that docker-proxy carries stays with it, whether it is silent when the daemon
+    starts, and when its rules are made again, or not; new ones do not go there."""
+    run_web(engine)
+    by_proxy, by_us = (f"web tcp:80 from {address}" for address in (GATEWAY, lab.client.v6))
+    wait_for(lambda: outcome(tcp_ask, lab.client, host.v6, 8080) == by_proxy)
+    with lab.client.connect(host.v6, 8080, timeout=5) as sock, \
+            Stream(lab.client, host.v6, 8080, interval_ms=2) as stream:
+        assert exchange(sock) == by_proxy
+        stream.wait_more(5)
+        assert bool(entries(host)) == tracked
+        daemon.start().sync()
+        assert tcp_ask(lab.client, host.v6, 8080) == by_us
+        for _ in range(3):
+            assert exchange(sock) == by_proxy
+            stream.wait_more(5)
+            daemon.restart().sync()
+        daemon.kill()
+        daemon.wipe_rules()
+        host.run("conntrack", "-F")
+        daemon.start().sync()
+        assert exchange(sock) == by_proxy
+        stream.wait_more(5)
+    assert set(stream.result["answers"]) == {by_proxy} and stream.result["n_failed"] == 0
+
+
+@pytest.mark.parametrize("tracked", [False], ids=["not tracked"], indirect=True)
+@pytest.mark.parametrize("attempt", range(3))
+def test_no_connection_fails_at_the_first_start(lab, host, engine, daemon, tracked, attempt):
+    """New connections all the while: each is carried by docker-proxy or comes to the container."""
+    run_web(engine)
+    wait_for(lambda: outcome(tcp_ask, lab.client, host.v6, 8080) == f"web tcp:80 from {GATEWAY}")
+    probers = [Prober(lab.client, host.v6, 8080, interval_ms=0) for _ in range(2)]
+    with probers[0], probers[1]:
+        for prober in probers:
+            prober.wait_more(20)
+        daemon.start().sync()
+        for prober in probers:
+            prober.wait_more(20)
+    for prober in probers:
+        assert not prober.result["failed"] and len(prober.result["answers"]) == 2
+
+
+def test_tcp_survives_a_mapping_that_comes_later(lab, host, engine, daemon, tracked):
+    """The daemon runs, and leaves the network alone at first."""
+    run_web(engine)
+    wait_for(lambda: outcome(tcp_ask, lab.client, host.v6, 8080) == f"web tcp:80 from {GATEWAY}")
+    with lab.client.connect(host.v6, 8080, timeout=5) as before:
+        assert exchange(before) == f"web tcp:80 from {GATEWAY}"
+        daemon.configure("[Network ula]\nMode=off\n")
+        daemon.start().sync()
+        with lab.client.connect(host.v6, 8080, timeout=5) as meanwhile:
+            assert exchange(meanwhile) == f"web tcp:80 from {GATEWAY}"
+            daemon.configure("")
+            daemon.ctl("reload", check=True)
+            daemon.sync()
             assert tcp_ask(lab.client, host.v6, 8080) == f"web tcp:80 from {lab.client.v6}"
-            for _ in range(3):
+            for sock in before, meanwhile:
                 assert exchange(sock) == f"web tcp:80 from {GATEWAY}"
-                daemon.restart().sync()
-    finally:
-        host.nft("delete table ip6 other", check=False)
 
 
 def test_unrelated_flows_are_left_alone(lab, host, engine, daemon):

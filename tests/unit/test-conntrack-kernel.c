@@ -6,6 +6,7 @@
  */
 #include "base/links.h"
 #include "io/fw-internal.h"
+#include "model/plan.h"
 #include "model/ruleset-diff.h"
 #include "unit/ruleset-sample.h"
 #include "wire/flow.h"
@@ -62,21 +63,27 @@ static void settle(void)
 		;
 }
 
-/* Commits what is wanted now, and has the flows forgotten that contradict it. */
-static void apply(void)
+/* Commits a ruleset, and has the flows forgotten that contradict it. */
+static void commit(const struct ruleset *ruleset)
 {
 	struct ruleset observed;
 	struct ruleset_changes changes;
 	struct fw_refusal refusal;
 
 	assert_int_equal(fw_read(fw, &observed), 0);
-	ruleset_finish(&wanted);
-	assert_int_equal(ruleset_diff(&observed, &wanted, &changes), 0);
+	assert_int_equal(ruleset_diff(&observed, ruleset, &changes), 0);
 	assert_true(fw_commit(fw, &changes, &refusal) >= 0);
 	assert_true(fw_forget_flows(fw, &changes, &links) >= 0);
 	vec_done(&changes);
 	ruleset_done(&observed);
 	settle();
+}
+
+/* What is wanted now. */
+static void apply(void)
+{
+	ruleset_finish(&wanted);
+	commit(&wanted);
 }
 
 static int set_up(void **state)
@@ -148,7 +155,8 @@ static int count_flow(const struct nlmsghdr *h, void *userdata)
 	struct flow f;
 
 	c->n += flow_decode(h, &f) > 0 && f.protocol == c->protocol &&
-		f.destination_port == c->port && inet_equal(&f.reply_source, &c->reply_source);
+		(f.destination_port == c->port || f.source_port == c->port) &&
+		inet_equal(&f.reply_source, &c->reply_source);
 	return 0;
 }
 
@@ -290,14 +298,70 @@ static void test_many_flows(void **state)
 		close(fds[i]);
 }
 
+/* One end of a connection, whose other end is *ret_peer; the listening socket is closed. */
+static int open_connection(const char *to, uint16_t port, int *ret_peer)
+{
+	int listening = listen_at(SOCK_STREAM, to, port), fd = open_flow(SOCK_STREAM, to, port);
+
+	*ret_peer = accept(listening, NULL, NULL);
+	assert_true(*ret_peer >= 0);
+	close(listening);
+	return fd;
+}
+
+static void assert_alive(int fd, int peer)
+{
+	char c = 0;
+
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	assert_int_equal(recv(peer, &c, 1, 0), 1);
+	assert_int_equal(c, 'x');
+}
+
+/* What has begun before anything was tracked is known to conntrack when mappings come, and goes on, also
+ * when one end has nothing more to say; what is never translated is left out. */
+static void test_connections_of_before(void **state)
+{
+	static const struct ruleset nothing_yet;
+	struct ruleset tracking, more;
+	int peer, half_peer, inner_peer, fd, half, inner;
+
+	(void)state;
+	assert_int_equal(system("nft delete table ip6 ipv6nat"), 0);
+	fd = open_connection(HOST, 8080, &peer);
+	half = open_connection(HOST, 8081, &half_peer);
+	inner = open_connection("::1", 8082, &inner_peer);
+	assert_int_equal(shutdown(half_peer, SHUT_WR), 0);
+	assert_int_equal(plan_tracking(&nothing_yet, &tracking), 1);
+	assert_int_equal(plan_tracking(&tracking, &more), 0);
+	commit(&tracking);
+	ruleset_done(&tracking);
+	assert_int_equal(n_flows(IPPROTO_TCP, 8080, HOST), 0);
+	assert_true(fw_adopt_connections(fw) > 0);
+	assert_int_equal(n_flows(IPPROTO_TCP, 8080, HOST), 1);
+	map_port(IPPROTO_TCP, 8080, OLD);
+	map_port(IPPROTO_TCP, 8081, OLD);
+	assert_int_equal(n_flows(IPPROTO_TCP, 8080, HOST), 1);
+	assert_int_equal(n_flows(IPPROTO_TCP, 8081, HOST), 1);
+	assert_int_equal(n_flows(IPPROTO_TCP, 8082, "::1"), 0);
+	assert_alive(fd, peer);
+	assert_alive(peer, fd);
+	assert_alive(half, half_peer);
+	assert_alive(inner, inner_peer);
+	close(fd);
+	close(peer);
+	close(half);
+	close(half_peer);
+	close(inner);
+	close(inner_peer);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
-		TEST(test_new_mapping),
-		TEST(test_moved_and_removed),
-		TEST(test_agreeing_flow),
-		TEST(test_many_flows),
+		TEST(test_new_mapping), TEST(test_moved_and_removed),     TEST(test_agreeing_flow),
+		TEST(test_many_flows),  TEST(test_connections_of_before),
 	};
 
 	if (geteuid() != 0) {
