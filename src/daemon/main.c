@@ -22,7 +22,7 @@ struct options {
 	const char *docker;
 	const char *control;
 	const char *backend;
-	bool check, check_config, dry_run, once, cleanup, json, verbose;
+	int check, check_config, dry_run, once, cleanup, json, verbose; /* set by getopt_long() */
 };
 
 struct daemon {
@@ -52,87 +52,8 @@ static const char help_text[] =
 	"\n"
 	"ipv6natctl status shows what a running daemon does. Manual: ipv6natd(8).\n";
 
-/* > 0: go on; <= 0: exit with -r. */
-static int parse_options(int argc, char **argv, struct options *o)
+static int check_usage(int argc, char **argv, const struct options *o)
 {
-	enum {
-		CONFIG = 256,
-		DOCKER,
-		CONTROL,
-		BACKEND,
-		CHECK,
-		CHECK_CONFIG,
-		DRY_RUN,
-		ONCE,
-		CLEANUP,
-		JSON,
-		VERBOSE,
-		VERSION,
-		HELP
-	};
-	static const struct option table[] = {
-		{ "config", required_argument, NULL, CONFIG },
-		{ "docker", required_argument, NULL, DOCKER },
-		{ "control", required_argument, NULL, CONTROL },
-		{ "backend", required_argument, NULL, BACKEND },
-		{ "check", no_argument, NULL, CHECK },
-		{ "check-config", no_argument, NULL, CHECK_CONFIG },
-		{ "dry-run", no_argument, NULL, DRY_RUN },
-		{ "once", no_argument, NULL, ONCE },
-		{ "cleanup", no_argument, NULL, CLEANUP },
-		{ "json", no_argument, NULL, JSON },
-		{ "verbose", no_argument, NULL, VERBOSE },
-		{ "version", no_argument, NULL, VERSION },
-		{ "help", no_argument, NULL, HELP },
-		{},
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", table, NULL)) >= 0)
-		switch (c) {
-		case CONFIG:
-			o->config = optarg;
-			break;
-		case DOCKER:
-			o->docker = optarg;
-			break;
-		case CONTROL:
-			o->control = optarg;
-			break;
-		case BACKEND:
-			o->backend = optarg;
-			break;
-		case CHECK:
-			o->check = true;
-			break;
-		case CHECK_CONFIG:
-			o->check_config = true;
-			break;
-		case DRY_RUN:
-			o->dry_run = true;
-			break;
-		case ONCE:
-			o->once = true;
-			break;
-		case CLEANUP:
-			o->cleanup = true;
-			break;
-		case JSON:
-			o->json = true;
-			break;
-		case VERBOSE:
-			o->verbose = true;
-			break;
-		case VERSION:
-			(void)puts("ipv6natd " IPV6NAT_VERSION);
-			return 0;
-		case HELP:
-			(void)fputs(help_text, stdout);
-			return 0;
-		default:
-			(void)fputs("Try ipv6natd --help.\n", stderr);
-			return -EXIT_USAGE;
-		}
 	if (optind < argc) {
 		(void)fprintf(stderr, "ipv6natd: unexpected argument \"%s\"; try ipv6natd --help\n",
 			      argv[optind]);
@@ -146,6 +67,65 @@ static int parse_options(int argc, char **argv, struct options *o)
 		return -EXIT_USAGE;
 	}
 	return 1;
+}
+
+/* > 0: go on; <= 0: exit with -r. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	enum {
+		FLAG, /* getopt_long() has set it */
+		CONFIG,
+		DOCKER,
+		CONTROL,
+		BACKEND,
+		VERSION,
+		HELP
+	};
+	const struct option table[] = {
+		{ "config", required_argument, NULL, CONFIG },
+		{ "docker", required_argument, NULL, DOCKER },
+		{ "control", required_argument, NULL, CONTROL },
+		{ "backend", required_argument, NULL, BACKEND },
+		{ "check", no_argument, &o->check, true },
+		{ "check-config", no_argument, &o->check_config, true },
+		{ "dry-run", no_argument, &o->dry_run, true },
+		{ "once", no_argument, &o->once, true },
+		{ "cleanup", no_argument, &o->cleanup, true },
+		{ "json", no_argument, &o->json, true },
+		{ "verbose", no_argument, &o->verbose, true },
+		{ "version", no_argument, NULL, VERSION },
+		{ "help", no_argument, NULL, HELP },
+		{},
+	};
+	const char **const arguments[] = {
+		[CONFIG] = &o->config,
+		[DOCKER] = &o->docker,
+		[CONTROL] = &o->control,
+		[BACKEND] = &o->backend,
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", table, NULL)) >= 0)
+		switch (c) {
+		case FLAG:
+			break;
+		case CONFIG:
+		case DOCKER:
+		case CONTROL:
+		case BACKEND:
+			*arguments[c] = optarg;
+			break;
+		case VERSION:
+			(void)puts("ipv6natd " IPV6NAT_VERSION);
+			return 0;
+		case HELP:
+			(void)fputs(help_text, stdout);
+			return 0;
+		default:
+			(void)fputs("Try ipv6natd --help.\n", stderr);
+			return -EXIT_USAGE;
+		}
+	return check_usage(argc, argv, o);
 }
 
 static int check_backend(const struct options *o, const struct config *c)

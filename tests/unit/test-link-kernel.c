@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* io/link on a real kernel, in a network namespace of its own that ends with the process. */
 #include "base/inet.h"
-#include "base/log.h"
 #include "base/own.h"
-#include "cmocka.h"
 #include "io/link-internal.h"
+#include "kernel.h"
 
 #include <errno.h>
 #include <linux/if_addr.h>
-#include <sched.h>
-#include <sys/wait.h>
 
 /* How long a change may take to arrive, and how long silence has to last to be believed. */
 #define PATIENCE_US (20 * 1000 * 1000ULL)
@@ -29,64 +26,25 @@ static void on_change(void *userdata)
 	f->n_changes++;
 }
 
-_printf_(1, 2) static void run(const char *format, ...)
-{
-	char command[1024];
-	va_list ap;
-	int r;
-
-	va_start(ap, format);
-	r = vsnprintf(command, sizeof(command), format, ap);
-	va_end(ap);
-	assert_true(r > 0 && (size_t)r < sizeof(command));
-	r = system(command);
-	if (r != 0)
-		fail_msg("\"%s\" returned %d", command, WEXITSTATUS(r));
-}
-
 static struct link *find(const char *name)
 {
 	return links_find_name(world.links, name);
 }
 
-static uint64_t now_us(void)
-{
-	uint64_t now = 0;
-
-	assert_true(sd_event_now(world.event, CLOCK_MONOTONIC, &now) >= 0);
-	return now;
-}
-
-/* Handles what has arrived and what arrives within the time. */
 static void spin(uint64_t us)
 {
-	uint64_t now = now_us(), end = now + us;
-
-	for (; now < end; now = now_us())
-		assert_true(sd_event_run(world.event, end - now) >= 0);
+	spin_event(world.event, us);
 }
 
-/* Handles events until the condition holds. */
-#define expect(condition)                                                   \
-	do {                                                                \
-		uint64_t end_ = now_us() + PATIENCE_US;                     \
-                                                                            \
-		while (!(condition)) {                                      \
-			if (now_us() > end_)                                \
-				fail_msg("never: %s", #condition);          \
-			assert_true(sd_event_run(world.event, 10000) >= 0); \
-		}                                                           \
-	} while (0)
+#define expect(condition) expect_event(world.event, PATIENCE_US, condition)
 
 static int set_up(void **state)
 {
 	static const struct link_callbacks callbacks = { .on_change = on_change };
 
 	(void)state;
-	if (unshare(CLONE_NEWNET) < 0) {
-		print_message("no network namespace: %s\n", strerror(errno));
+	if (!enter_namespace())
 		return 0;
-	}
 	world = (struct fixture){};
 	run("ip link set lo up");
 	assert_true(sd_event_new(&world.event) >= 0);

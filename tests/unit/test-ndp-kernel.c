@@ -3,19 +3,16 @@
  * io/ndp on a real kernel: frames over a veth pair, in a network namespace that ends with the
  * process. v0 is the uplink, v1 the other end of the wire, where the kernel does not speak IPv6.
  */
-#include "base/log.h"
-#include "cmocka.h"
 #include "io/ndp-internal.h"
+#include "kernel.h"
 #include "nd-cases.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #define PATIENCE_US (5 * 1000 * 1000ULL)
 /* How long silence has to last to be believed. */
@@ -35,29 +32,6 @@ static void on_change(void *userdata)
 	struct fixture *f = userdata;
 
 	f->n_changes++;
-}
-
-_printf_(1, 2) static void run(const char *format, ...)
-{
-	char command[1024];
-	va_list ap;
-	int r;
-
-	va_start(ap, format);
-	r = vsnprintf(command, sizeof(command), format, ap);
-	va_end(ap);
-	assert_true(r > 0 && (size_t)r < sizeof(command));
-	r = system(command);
-	if (r != 0)
-		fail_msg("\"%s\" returned %d", command, WEXITSTATUS(r));
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 /* --------------------------------------------------------------------- wire */
@@ -150,11 +124,10 @@ static bool receive(int type, struct nd_frame *ret, uint64_t patience_us)
 
 static void spin(uint64_t us)
 {
-	const uint64_t end = now_us() + us;
-
-	for (uint64_t now = now_us(); now < end; now = now_us())
-		assert_true(sd_event_run(world.event, MIN_OF(end - now, 10 * MS)) >= 0);
+	spin_event(world.event, us);
 }
+
+#define expect(condition) expect_event(world.event, PATIENCE_US, condition)
 
 static void drain(void)
 {
@@ -171,18 +144,6 @@ static void expect_silence(void)
 	if (receive(136, &f, SILENCE_US))
 		fail_msg("an advertisement");
 }
-
-/* Handles events until the condition holds. */
-#define expect(condition)                                                     \
-	do {                                                                  \
-		uint64_t end_ = now_us() + PATIENCE_US;                       \
-                                                                              \
-		while (!(condition)) {                                        \
-			if (now_us() > end_)                                  \
-				fail_msg("never: %s", #condition);            \
-			assert_true(sd_event_run(world.event, 10 * MS) >= 0); \
-		}                                                             \
-	} while (0)
 
 /* What an advertisement says, as text: flags, target, who is asked and told, MACs. */
 struct told {
@@ -320,10 +281,8 @@ static int set_up(void **state)
 	static const struct ndp_callbacks callbacks = { .on_change = on_change };
 
 	(void)state;
-	if (unshare(CLONE_NEWNET) < 0) {
-		print_message("no network namespace: %s\n", strerror(errno));
+	if (!enter_namespace())
 		return 0;
-	}
 	world = (struct fixture){ .wire = -1 };
 	run("ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode");
 	add_link();
