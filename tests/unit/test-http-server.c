@@ -812,6 +812,38 @@ static void client_events(const struct world *w)
 	require(false);
 }
 
+/* One who reads late is told what he has missed, to the last line, and then goes on. */
+static void client_lags(const struct world *w)
+{
+	enum {
+		CHANGES = 3000
+	};
+	int fd = dial(w), other = dial(w);
+	unsigned seen = 0, lost = 0;
+	FILE *f = fdopen(fd, "r");
+	char line[1024];
+
+	require(f);
+	say(fd, "GET /v1/events HTTP/1.0\r\n\r\n");
+	while (fgets(line, sizeof(line), f) && !strstr(line, "\"kind\":\"hello\""))
+		;
+	for (unsigned i = 0; i < CHANGES; i++)
+		ask(other, POST("/v1/sync"), "\r\n\r\n{}");
+	while (seen + lost < CHANGES) {
+		const char *n;
+
+		require(fgets(line, sizeof(line), f));
+		n = strstr(line, "\"lost\":");
+		if (n)
+			lost += (unsigned)strtoul(n + strlen("\"lost\":"), NULL, 10);
+		else
+			seen++;
+	}
+	require(seen + lost == CHANGES && lost > 0 && seen > 300);
+	ask(other, POST("/v1/sync"), "\r\n\r\n{}");
+	require(fgets(line, sizeof(line), f) && strstr(line, "\"kind\":\"ruleset\""));
+}
+
 static void client_control(const struct world *w)
 {
 	int fd = dial(w);
@@ -836,6 +868,7 @@ static void client_control(const struct world *w)
 	say(fd, GET("/nothing"));
 	ANSWERS(fd, "404 ");
 	client_events(w);
+	client_lags(w);
 }
 
 static void test_control(void **state)
