@@ -207,6 +207,26 @@ static void test_neighbours(void **state)
 	api_picture_free(two);
 }
 
+/* Another one at the same place is another one. */
+static void test_replaced(void **state)
+{
+	_cleanup_(freep) char *lines = NULL;
+	struct world *w = *state;
+	struct api_picture *before, *after;
+
+	w->network.containers.items = &w->containers[1];
+	w->network.containers.n = 1;
+	before = picture(w);
+	w->containers[1].id = TEXT("c3");
+	after = picture(w);
+	assert_int_equal(api_events(before, after, TIME_US, &lines), 0);
+	assert_non_null(strstr(lines, "\"change\":\"removed\",\"name\":\"db\",\"id\":\"c2\""));
+	assert_non_null(strstr(lines, "\"change\":\"added\",\"name\":\"db\",\"id\":\"c3\""));
+	assert_null(strstr(lines, "\"changed\""));
+	api_picture_free(before);
+	api_picture_free(after);
+}
+
 static void test_rest(void **state)
 {
 	_cleanup_(freep) char *lines = NULL;
@@ -260,6 +280,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_container, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_neighbours, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lines_without_change, setup, teardown),
 	};
