@@ -5,6 +5,7 @@
 #include "base/own.h"
 #include "base/ruleset.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
@@ -101,7 +102,7 @@ static int add_port(struct api_picture *p, const struct status_network *n,
 	if (!protocol)
 		protocol = "unknown";
 	snprintf(name, sizeof(name), "%u/%s",
-		 port->host_port ? port->host_port : port->container_port, protocol);
+		 (unsigned)(port->host_port ? port->host_port : port->container_port), protocol);
 	return add(p, KIND_PORT, name,
 		   json_pack("{s:o, s:o, s:s, s:o, s:i, s:i, s:s}",
 			     "network", api_text(n->name),
@@ -356,8 +357,7 @@ static void describe_was(FILE *f, json_t *was)
 	fputs(")", f);
 }
 
-/* before or after is NULL where the object was added or removed. */
-static char *words(const struct item *before, const struct item *after, json_t *was)
+static char *words(const struct item *i, bool is_gone, json_t *was)
 {
 	char *text = NULL;
 	size_t n;
@@ -365,10 +365,10 @@ static char *words(const struct item *before, const struct item *after, json_t *
 
 	if (!f)
 		return NULL;
-	if (after)
-		describe(f, after);
+	if (is_gone)
+		describe_end(f, i);
 	else
-		describe_end(f, before);
+		describe(f, i);
 	if (was)
 		describe_was(f, was);
 	if (fclose(f) != 0) {
@@ -432,14 +432,17 @@ static json_t *differences(json_t *before, json_t *after)
 	return was;
 }
 
+/* before or after is NULL where the object was added or removed. */
 static int write_change(FILE *f, const struct item *before, const struct item *after,
 			uint64_t time_us)
 {
 	const struct item *now = after ? after : before;
 	json_t *was = before && after ? differences(before->object, after->object) : NULL;
-	_cleanup_(freep) char *message = words(before, after, was);
+	_cleanup_(freep) char *message = NULL;
 	json_t *line;
 
+	assert(now);
+	message = words(now, !after, was);
 	if (!message || (before && after && !was)) {
 		json_decref(was);
 		return -ENOMEM;

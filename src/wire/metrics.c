@@ -6,7 +6,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -123,22 +122,18 @@ static void write_value(FILE *f, const char *s)
 			fputc(*s < ' ' || *s > '~' ? '?' : *s, f);
 }
 
-/* A sample's name and labels: pairs of name and value, ended by NULL. */
-static void __attribute__((sentinel)) name(FILE *f, enum metric m, ...)
-{
-	const char *separator = "{", *label;
-	va_list ap;
+#define LABELS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-	fputs(metrics[m].name, f);
-	va_start(ap, m);
-	while ((label = va_arg(ap, const char *))) {
-		fprintf(f, "%s%s=\"", separator, label);
-		write_value(f, va_arg(ap, const char *));
+/* A sample's name and labels: pairs of name and value, ended by NULL. */
+static void name(FILE *f, enum metric m, const char *const *labels)
+{
+	fprintf(f, "%s{", metrics[m].name);
+	for (size_t i = 0; labels[i]; i += 2) {
+		fprintf(f, "%s%s=\"", i > 0 ? "," : "", labels[i]);
+		write_value(f, labels[i + 1]);
 		fputc('"', f);
-		separator = ",";
 	}
-	va_end(ap);
-	fputs(*separator == ',' ? "} " : " ", f);
+	fputs("} ", f);
 }
 
 static void count(FILE *f, enum metric m, uint64_t value)
@@ -154,11 +149,11 @@ static void write_daemon(FILE *f, const struct status *s)
 	static const char *const states[] = { "ok", "degraded", "starting" };
 
 	begin(f, BUILD_INFO);
-	name(f, BUILD_INFO, "version", s->version, NULL);
+	name(f, BUILD_INFO, LABELS("version", s->version));
 	fputs("1\n", f);
 	begin(f, STATE);
 	for (size_t i = 0; i < N_ELEMENTS(states); i++) {
-		name(f, STATE, "state", states[i], NULL);
+		name(f, STATE, LABELS("state", states[i]));
 		fprintf(f, "%d\n", strcmp(s->state, states[i]) == 0);
 	}
 	count(f, CONFIG_READS, s->config_reads);
@@ -170,18 +165,17 @@ static void write_docker(FILE *f, const struct engine *e)
 	count(f, DOCKER_CONNECTED, e->connected);
 	if (e->version) {
 		begin(f, DOCKER_INFO);
-		name(f, DOCKER_INFO, "version", e->version, "api", e->api ? e->api : "", NULL);
+		name(f, DOCKER_INFO, LABELS("version", e->version, "api", e->api ? e->api : ""));
 		fputs("1\n", f);
 	}
 	begin(f, DOCKER_EVENTS);
-	name(f, DOCKER_EVENTS, "type", "container", NULL);
+	name(f, DOCKER_EVENTS, LABELS("type", "container"));
 	fprintf(f, "%" PRIu64 "\n", e->container_events);
-	name(f, DOCKER_EVENTS, "type", "network", NULL);
+	name(f, DOCKER_EVENTS, LABELS("type", "network"));
 	fprintf(f, "%" PRIu64 "\n", e->network_events);
 	count(f, DOCKER_ERRORS, e->errors);
 	begin(f, LAST_SYNC);
-	name(f, LAST_SYNC, NULL);
-	fprintf(f, "%.3f\n", (double)e->last_sync_us / 1e6);
+	fprintf(f, "%s %.3f\n", metrics[LAST_SYNC].name, (double)e->last_sync_us / 1e6);
 }
 
 static void write_latency(FILE *f, const struct status_latency *l)
@@ -214,7 +208,7 @@ static void write_uplinks(FILE *f, const struct status_uplinks *uplinks)
 {
 	begin(f, UPLINK_UP);
 	vec_foreach (u, uplinks) {
-		name(f, UPLINK_UP, "interface", u->interface, NULL);
+		name(f, UPLINK_UP, LABELS("interface", u->interface));
 		fprintf(f, "%d\n", u->up);
 	}
 }
@@ -264,13 +258,13 @@ static int write_networks(FILE *f, const struct status_networks *networks)
 	}
 	begin(f, NETWORKS);
 	for (unsigned i = NET_MODE_AUTO + 1; i < _NET_MODE_MAX; i++) {
-		name(f, NETWORKS, "mode", net_mode_to_string(i), NULL);
+		name(f, NETWORKS, LABELS("mode", net_mode_to_string(i)));
 		fprintf(f, "%" PRIu64 "\n", by_mode[i]);
 	}
 	count(f, CONTAINERS, (uint64_t)containers);
 	begin(f, PORTS);
 	for (unsigned i = 0; i < _PORT_STATE_MAX; i++) {
-		name(f, PORTS, "state", port_state_to_string(i), NULL);
+		name(f, PORTS, LABELS("state", port_state_to_string(i)));
 		fprintf(f, "%" PRIu64 "\n", by_state[i]);
 	}
 	return 0;
@@ -289,9 +283,10 @@ static void write_port(FILE *f, const struct status_network *n, const struct sta
 	char address[INET_ADDR_TEXT], port[8];
 
 	snprintf(port, sizeof(port), "%u", p->host_port);
-	name(f, PORT_CONNECTIONS, "network", n->name, "container", c->name, "protocol",
-	     protocol ? protocol : "unknown", "host_address",
-	     inet_format(&p->host_address, address), "host_port", port, NULL);
+	name(f, PORT_CONNECTIONS,
+	     LABELS("network", n->name, "container", c->name, "protocol",
+		    protocol ? protocol : "unknown", "host_address",
+		    inet_format(&p->host_address, address), "host_port", port));
 	fprintf(f, "%" PRIu64 "\n", p->connections);
 }
 
@@ -313,7 +308,7 @@ static void write_ndp_count(FILE *f, enum metric m, const struct status_ndps *nd
 {
 	begin(f, m);
 	vec_foreach (n, ndps) {
-		name(f, m, "interface", n->interface, NULL);
+		name(f, m, LABELS("interface", n->interface));
 		fprintf(f, "%" PRIu64 "\n", get(n));
 	}
 }
@@ -356,8 +351,8 @@ static void write_ndp(FILE *f, const struct status_ndps *ndps)
 	begin(f, NDP_DROPPED);
 	vec_foreach (n, ndps)
 		for (unsigned i = NDP_DROP_NONE + 1; i < _NDP_DROP_MAX; i++) {
-			name(f, NDP_DROPPED, "interface", n->interface, "reason",
-			     ndp_drop_to_string(i), NULL);
+			name(f, NDP_DROPPED,
+			     LABELS("interface", n->interface, "reason", ndp_drop_to_string(i)));
 			fprintf(f, "%" PRIu64 "\n", n->counters.dropped[i]);
 		}
 	write_ndp_count(f, NDP_LOST, ndps, lost);
@@ -375,8 +370,9 @@ static void write_problems(FILE *f, const struct status *s)
 	for (unsigned code = 0; code < _PROBLEM_CODE_MAX; code++)
 		for (unsigned severity = 0; severity < _PROBLEM_SEVERITY_MAX; severity++)
 			if (n[code][severity] > 0) {
-				name(f, PROBLEMS, "code", problem_code_to_string(code), "severity",
-				     problem_severity_to_string(severity), NULL);
+				name(f, PROBLEMS,
+				     LABELS("code", problem_code_to_string(code), "severity",
+					    problem_severity_to_string(severity)));
 				fprintf(f, "%" PRIu64 "\n", n[code][severity]);
 			}
 }
