@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The ip6tables commands that docker-ipv6nat 0.4.4 runs, in its order: what it leaves behind, and what
 # we run beside. The program itself is in no distribution; this is a recording of what it does to
-# the kernel, not of how it comes to do it. Its userland-proxy mode is the normal one ("hairpin off").
+# the kernel, not of how it comes to do it.
 #
 #     docker-ipv6nat.sh STATE IP6TABLES < orders
 #
 # STATE is a directory in which it remembers how many rules it believes to have in each chain: that is
 # where it inserts. IP6TABLES is the command, ip6tables-nft or ip6tables-legacy. Orders, one a line:
 #
-#     start                                    as the program's start, before it lists networks
+#     start [hairpin]                          as the program's start, before it lists networks; hairpin:
+#                                              where the engine runs without docker-proxy
 #     network BRIDGE SUBNET [noicc]
 #     internal BRIDGE [noicc]
 #     port BRIDGE CONTAINER PROTOCOL HOST_PORT CONTAINER_PORT [HOST_ADDRESS]
@@ -74,7 +75,13 @@ start() {
 	ensure filter DOCKER-ISOLATION-STAGE-1 last -j RETURN
 	ensure filter DOCKER-ISOLATION-STAGE-2 last -j RETURN
 	ensure nat PREROUTING last -m addrtype --dst-type LOCAL -j DOCKER
-	ensure nat OUTPUT last -m addrtype --dst-type LOCAL -j DOCKER ! -d ::1
+	if [ "${1:-}" = hairpin ]; then
+		touch "$state/hairpin"
+		ensure nat OUTPUT last -m addrtype --dst-type LOCAL -j DOCKER
+	else
+		rm -f "$state/hairpin"
+		ensure nat OUTPUT last -m addrtype --dst-type LOCAL -j DOCKER ! -d ::1
+	fi
 }
 
 verdict() {
@@ -95,7 +102,7 @@ network() {
 	"$1" filter FORWARD last -i "$2" -o "$2" -j "$(verdict "${4:-}")"
 	"$1" nat POSTROUTING first -o "$2" -m addrtype --dst-type LOCAL -j MASQUERADE
 	"$1" nat POSTROUTING first -s "$3" ! -o "$2" -j MASQUERADE
-	"$1" nat DOCKER first -i "$2" -j RETURN
+	[ -e "$state/hairpin" ] || "$1" nat DOCKER first -i "$2" -j RETURN
 }
 
 # ensure|remove BRIDGE [noicc]
@@ -109,14 +116,20 @@ internal() {
 port() {
 	"$1" filter DOCKER last -d "$3" ! -i "$2" -o "$2" -p "$4" -m "$4" --dport "$6" -j ACCEPT
 	"$1" nat POSTROUTING last -s "$3" -d "$3" -p "$4" -m "$4" --dport "$6" -j MASQUERADE
-	"$1" nat DOCKER last -d "${7:-0/0}" ! -i "$2" -p "$4" -m "$4" --dport "$5" \
-		-j DNAT --to-destination "[$3]:$6"
+	if [ -e "$state/hairpin" ]; then
+		"$1" nat DOCKER last -d "${7:-0/0}" -p "$4" -m "$4" --dport "$5" \
+			-j DNAT --to-destination "[$3]:$6"
+	else
+		"$1" nat DOCKER last -d "${7:-0/0}" ! -i "$2" -p "$4" -m "$4" --dport "$5" \
+			-j DNAT --to-destination "[$3]:$6"
+	fi
 }
 
 cleanup() {
 	remove filter FORWARD last -j DOCKER-ISOLATION-STAGE-1
 	remove nat PREROUTING last -m addrtype --dst-type LOCAL -j DOCKER
 	remove nat OUTPUT last -m addrtype --dst-type LOCAL -j DOCKER ! -d ::1
+	remove nat OUTPUT last -m addrtype --dst-type LOCAL -j DOCKER
 	for chain in DOCKER DOCKER-ISOLATION-STAGE-1 DOCKER-ISOLATION-STAGE-2; do
 		"$ip6tables" -t filter -F "$chain" 2>/dev/null || true
 		"$ip6tables" -t filter -X "$chain" 2>/dev/null || true
@@ -128,7 +141,7 @@ cleanup() {
 while read -r order words; do
 	# shellcheck disable=SC2086 # words of an order
 	case $order in
-	start | cleanup) "$order" ;;
+	start | cleanup) "$order" $words ;;
 	network | internal | port) "$order" ensure $words ;;
 	no-network) network remove $words ;;
 	no-port) port remove $words ;;

@@ -93,7 +93,8 @@ class Predecessor:
                 for binding in bindings if binding["HostIp"] == "::"]
 
     def start(self, *containers):
-        self.order("start", *self.networks().values(),
+        hairpin = "" if self.engine.config["userland-proxy"] else " hairpin"
+        self.order(f"start{hairpin}", *self.networks().values(),
                    *(f"port {words}" for c in containers for words in self.ports(c)))
         return self
 
@@ -441,6 +442,33 @@ def test_with_both_all_works_that_worked_with_one(lab, host, engine, daemon, tmp
     assert questions(lab, c) == alone
 
 
+def test_without_docker_proxy(make_lab, make_engine, make_daemon, tmp_path):
+    """The same where docker-ipv6nat does docker-proxy's work, too: what it reaches stays so. (Its other
+    networks, and [::1], it does not.)"""
+    lab = make_lab()
+    lab.serve(lab.client)
+    engine = make_engine(lab, userland_proxy=False)
+    daemon = make_daemon(engine)
+    c = build(engine)
+    c["icc"] = engine.run("icc", "--network other")
+    Predecessor(engine, tmp_path).start(c["web"], c["far"], c["plain"])
+    for port, name in (8080, "web"), (8081, "far"), (8082, "plain"):
+        assert answer(lab.client, lab.host.v6, port) == f"{name} tcp:80 from {lab.client.v6}"
+    alone = questions(lab, c)
+    shows_the_client(lab, alone)
+    assert served(alone) >= {"own-network", "own-port"} and "other-network" not in served(alone)
+    daemon.start().sync()
+    both = questions(lab, c)
+    shows_the_client(lab, both)
+    assert served(both) >= served(alone)
+    cure(lab.host, wait_told(daemon))
+    wait_told(daemon, False)
+    assert not [line for line in saved(lab.host, "ip6tables-nft") if line[0] != "*"]
+    ours = questions(lab, c)
+    shows_the_client(lab, ours)
+    assert served(ours) >= served(alone) | {"other-network"}
+
+
 def test_either_may_go(lab, host, engine, daemon, beside, it_first):
     """Whoever was first; the one that stays serves what runs and what is started then."""
     c, other = beside
@@ -495,19 +523,25 @@ def test_connections_outlive_the_change(lab, host, daemon, engine, tmp_path):
     def ask(sock):
         sock.sendall(b"\n")
         return read_line(sock)
+
+    def flow():
+        """Datagrams of one and the same flow."""
+        return udp_ask(lab.client, host.v6, 8080, source=("::", 4242), tries=3).replace("udp", "tcp")
     with lab.client.connect(host.v6, 8080, timeout=10) as first:
-        assert ask(first) == expected
+        assert ask(first) == flow() == expected
         daemon.start().sync()
         with lab.client.connect(host.v6, 8080, timeout=10) as second:
-            assert ask(first) == ask(second) == expected
+            assert ask(first) == ask(second) == flow() == expected
             cure(host, wait_told(daemon))
             wait_told(daemon, False)
             with lab.client.connect(host.v6, 8080, timeout=10) as third:
-                assert ask(first) == ask(second) == ask(third) == expected
+                assert ask(first) == ask(second) == ask(third) == flow() == expected
                 # and back again
                 other.start(web)
                 daemon.stop()
                 daemon.run("--cleanup", check=True)
-                assert ask(first) == ask(second) == ask(third) == expected
+                assert ask(first) == ask(second) == ask(third) == flow() == expected
     assert tcp_ask(lab.client, host.v6, 8080) == expected
-    assert udp_ask(lab.client, host.v6, 8080, tries=3) == expected.replace("tcp", "udp")
+    # each flow is tracked once, and as what it is
+    tracked = host.run("conntrack", "-L", "-f", "ipv6", "-p", "udp", "--orig-port-src", "4242").stdout
+    assert len(tracked.splitlines()) == 1 and f"src={web.v6()}" in tracked
