@@ -50,7 +50,7 @@ CTL_OBJS := $(call objects,base ctl)
 # so that the link proves their purity.
 TEST_OBJS := $(filter-out $(B)/daemon/main.o,$(DAEMON_OBJS))
 PURE_OBJS := $(call objects,base model wire)
-PURE_TESTS := inet vec facts plan decide publish sysctl-plan native leftovers refuse world ruleset ruleset-diff nft-text nft docker-json conf-ini ndppd-conf api-json api-events metrics rtnl status strtab answers nd
+PURE_TESTS := inet vec facts plan decide publish sysctl-plan native leftovers refuse world ruleset ruleset-diff nft-text nft docker-json conf-ini ndppd-conf api-json api-events metrics rtnl sock-diag status strtab answers nd
 TESTS := $(patsubst tests/unit/test-%.c,%,$(wildcard tests/unit/test-*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
