@@ -104,6 +104,12 @@ compare_all option $conf_man \
 
 problems=$(table src/base/status.c codes)
 compare_all problem $daemon_man "$problems" "$(entries $daemon_man PROBLEMS)"
+# the first two have a severity that is no literal
+compare_all severity $daemon_man "$({ echo PROBLEM_DOCKER_DISCONNECTED, PROBLEM_ERROR PROBLEM_DOCKER_LIMIT, PROBLEM_ERROR &&
+	cat src/*/*.c; } | tr -s ' \t\n' ' ' | grep -oP 'PROBLEM_\K[A-Z0-9_]+, PROBLEM_(NOTICE|WARNING|ERROR)' |
+	sed 's/, PROBLEM_/ /; s/_/-/g; s/.*/\L&/')" \
+	"$(awk '/^\.Sh / { inside = $2 == "PROBLEMS" }
+		inside && /^\.It Li / { for (i = 6; i <= NF; i++) if ($i != ",") print $3, $i }' $daemon_man)"
 # shellcheck disable=SC2016 # backticks of Markdown
 compare_all problem README.md "$problems" "$(awk -F '|' '/^## / { inside = $0 ~ /Troubleshooting/ }
 	inside { print $3 }' README.md | grep -oP '`\K[a-z0-9-]+(?=`)')"
@@ -117,7 +123,7 @@ compare_all "key of the status" $daemon_man "$(grep -oP '^\s+"\K[a-z_]+(?=",)' s
 	"$(awk '/^\.S[hs] / { inside = $2 == "Status" } inside && sub(/^\.(It )?Li /, "")' $daemon_man | grep -o '[a-z_]*')"
 compare_all "kind of event" $daemon_man "$(table src/wire/api-events.c names && printf 'hello\nlost')" \
 	"$(entries $daemon_man Events)"
-compare metric $daemon_man "$(grep -rhoP '"\Kipv6nat_[a-z0-9_]+' src --include='*.c' || true)" \
+compare_all metric $daemon_man "$(grep -ohP '\{ "\Kipv6nat_[a-z0-9_]+' src/wire/metrics.c)" \
 	"$(entries $daemon_man METRICS)"
 
 if command -v mandoc >/dev/null; then
