@@ -8,6 +8,8 @@ DESTDIR ?=
 SBINDIR = $(PREFIX)/sbin
 BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man
+BASHCOMPDIR = $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR = $(PREFIX)/share/zsh/site-functions
 UNITDIR = $(PREFIX)/lib/systemd/system
 SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 TMPFILESDIR = $(PREFIX)/lib/tmpfiles.d
@@ -172,6 +174,9 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 644 man/ipv6natd.8 $(DESTDIR)$(MANDIR)/man8/ipv6natd.8
 	install -D -m 644 man/ipv6natctl.1 $(DESTDIR)$(MANDIR)/man1/ipv6natctl.1
 	install -D -m 644 man/ipv6nat.conf.5 $(DESTDIR)$(MANDIR)/man5/ipv6nat.conf.5
+	install -D -m 644 contrib/completion/ipv6natctl.bash $(DESTDIR)$(BASHCOMPDIR)/ipv6natctl
+	ln -sf ipv6natctl $(DESTDIR)$(BASHCOMPDIR)/ipv6natd
+	install -D -m 644 contrib/completion/_ipv6natctl $(DESTDIR)$(ZSHCOMPDIR)/_ipv6natctl
 	install -d $(DESTDIR)$(UNITDIR)
 	for unit in $(UNITS); do \
 		sed 's|/usr/sbin/|$(SBINDIR)/|; s|/usr/bin/|$(BINDIR)/|' systemd/$$unit \

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Unpacks Docker Engines from Debian's archive beside the system: nothing is installed, nothing is
-# started. ndppd, which some tests compare with, Docker Compose and Prometheus come the same way.
+# started. ndppd, which some tests compare with, Docker Compose, Prometheus, sshd and zsh come the
+# same way.
 #
-#	engines.sh [VERSION]...		20.10, 26.1, 28.5, ndppd, compose, prometheus; without arguments
-#					all engines
+#	engines.sh [VERSION]...		20.10, 26.1, 28.5, ndppd, compose, prometheus, sshd, zsh; without
+#					arguments all engines
 #	engines.sh --mirror		print the archive and exit
 #
 # Prints one directory per version, which belongs first in PATH: dockerd needs the docker-proxy of
-# its own version. The directory of 20.10 also holds the docker command, containerd and runc that
+# its own version. What else the packages of sshd and zsh have is in "tree" there. The directory of 20.10 also holds the docker command, containerd and runc that
 # serve all versions, so it is always there.
 #
 # Exit code 75 (EX_TEMPFAIL): an engine cannot be had here, e.g. without network.
@@ -19,9 +20,10 @@ cache=${IPV6NAT_LAB:-/var/cache/ipv6nat-lab}/engines
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=forky [ndppd]=bookworm [compose]=trixie
-	[prometheus]=bookworm)
+	[prometheus]=bookworm [sshd]=bookworm [zsh]=bookworm)
 declare -A packages=([20.10]="docker.io containerd runc" [26.1]=docker.io [28.5]=docker.io [ndppd]=ndppd
-	[compose]=docker-compose [prometheus]=prometheus)
+	[compose]=docker-compose [prometheus]=prometheus
+	[sshd]="openssh-server libwrap0 libnsl2 libtirpc3" [zsh]="zsh zsh-common")
 
 unavailable() {
 	printf 'engines.sh: %s\n' "$*" >&2
@@ -51,10 +53,15 @@ lab_apt() {
 
 program() {
 	case $1 in
-	ndppd | prometheus) printf '%s' "$1" ;;
+	[0-9]*) printf dockerd ;;
 	compose) printf docker-compose ;;
-	*) printf dockerd ;;
+	*) printf '%s' "$1" ;;
 	esac
+}
+
+# of an unpacked package
+libraries() {
+	find "$1" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd:
 }
 
 fetch() {
@@ -79,12 +86,17 @@ fetch() {
 		dpkg-deb -x "$file" "$work/tree"
 	done
 	shopt -s nullglob
-	find "$work"/tree/usr/*bin "$work"/tree/usr/libexec/docker/cli-plugin* -type f -perm -100 \
+	find "$work"/tree/{,usr/}*bin "$work"/tree/usr/libexec/docker/cli-plugin* -type f -perm -100 \
 		-exec mv -t "$work/bin" {} +
-	case $("$work/bin/$(program "$version")" --version 2>&1) in
+	# sshd knows no --version, which it answers with its version
+	case $(LD_LIBRARY_PATH=$(libraries "$work/tree") "$work/bin/$(program "$version")" --version 2>&1) in
 	*"version $version."* | *"NDP Proxy Daemon"* | *"Docker Compose version"* | *"prometheus, version"*) ;;
+	*OpenSSH_* | "zsh "*) ;;
 	*"shared libraries"*) unavailable "a library is missing for ${packages[$version]}" ;;
 	*) unavailable "${suite[$version]} no longer has ${packages[$version]} $version" ;;
+	esac
+	case $version in
+	sshd | zsh) mv "$work/tree" "$work/bin/tree" ;;
 	esac
 	rm -rf "$dir"
 	mv "$work/bin" "$dir"
