@@ -83,7 +83,7 @@ struct table_column {
 	const char *name;
 	bool number; /* to the right, and no string in JSON */
 	bool list;   /* an array in JSON, items separated by '\n' there */
-	bool wrap;   /* is broken into lines when the screen is too narrow */
+	bool wrap;   /* words, which give way when the screen is too narrow; at most one column */
 	bool extra;  /* only with -o, and in JSON */
 };
 struct table_layout {
@@ -114,6 +114,10 @@ struct flow {
 	size_t column; /* where the cursor stands */
 	bool begun;    /* the next word needs a space before it */
 };
+/* The terminal that output goes to; width 0 and lines without end: it is none. */
+void flow_screen(size_t *ret_width, size_t *ret_lines);
+/* Columns that a text takes, in the user's character set. */
+size_t flow_width(const char *text);
 /* Escapes the text and prints its words; color: an escape sequence, or NULL. */
 _printf_(3, 4) void flow_print(struct flow *f, const char *color, const char *format, ...);
 

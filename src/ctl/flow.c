@@ -2,15 +2,30 @@
 #include "ctl/ctl.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <wchar.h>
 
 /* On a screen that is narrower than this lines are left to the terminal. */
 #define MIN_WIDTH 40
 
-/* Columns that a word takes, in the user's character set. */
-static size_t width_of(const char *word)
+void flow_screen(size_t *ret_width, size_t *ret_lines)
+{
+	struct winsize w;
+
+	*ret_width = 0;
+	*ret_lines = SIZE_MAX;
+	if (!isatty(STDOUT_FILENO))
+		return;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 || w.ws_col == 0 || w.ws_row == 0)
+		w = (struct winsize){ .ws_col = 80, .ws_row = 24 };
+	*ret_width = w.ws_col;
+	*ret_lines = w.ws_row;
+}
+
+size_t flow_width(const char *word)
 {
 	mbstate_t state = { 0 };
 	const char *p = word;
@@ -31,7 +46,7 @@ static size_t width_of(const char *word)
 
 static void print_word(struct flow *f, const char *color, const char *word)
 {
-	size_t n = width_of(word), space = f->begun;
+	size_t n = flow_width(word), space = f->begun;
 
 	if (f->begun && f->width >= MIN_WIDTH && f->column + 1 + n > f->width) {
 		printf("\n%*s", (int)f->indent, "");

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 /* More ports of one container than this are counted here; "ports" lists all. */
 #define MAX_PORTS_SHOWN 4
@@ -22,14 +21,13 @@ struct screen {
 
 static struct screen screen_get(void)
 {
-	struct winsize w;
+	struct screen screen;
+	size_t lines;
 
-	if (!isatty(STDOUT_FILENO))
-		return (struct screen){ .max_lines = SIZE_MAX };
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 || w.ws_col == 0 || w.ws_row == 0)
-		w = (struct winsize){ .ws_col = 80, .ws_row = 24 };
+	flow_screen(&screen.width, &lines);
 	/* half a screen for each of the two tables */
-	return (struct screen){ .width = w.ws_col, .max_lines = MAX_OF(w.ws_row / 2, 8) };
+	screen.max_lines = MAX_OF(lines / 2, 8u);
+	return screen;
 }
 
 static const char *state_color(const struct ctl_options *o, const char *state)

@@ -8,9 +8,14 @@
 #include <string.h>
 #include <strings.h>
 
+#define NOTHING "-"
+/* Narrower columns of words are hard to read. */
+#define MIN_WRAPPED_WIDTH 20
+
 struct table {
 	struct libscols_table *scols;
 	struct libscols_line *line;
+	struct libscols_column *wrapped; /* NULL: none */
 	const struct table_layout *layout;
 	bool json;
 	int place[TABLE_MAX_COLUMNS]; /* -1: not shown */
@@ -68,7 +73,7 @@ int table_choose(const struct table_layout *l, const struct ctl_options *o,
 	return n;
 }
 
-/* Cells are broken at spaces; libsmartcols by itself breaks words. */
+/* Lines are broken at spaces; libsmartcols by itself breaks words. */
 static size_t wrap_chunk_size(const struct libscols_column *column, const char *data,
 			      void *userdata)
 {
@@ -83,13 +88,10 @@ static char *wrap_next_chunk(const struct libscols_column *column, char *data, v
 	char *space = NULL;
 
 	(void)userdata;
-	if (strlen(data) <= width)
+	if (flow_width(data) <= width)
 		return NULL;
-	for (size_t i = 0; data[i] != '\0' && i <= width; i++)
-		if (data[i] == ' ')
-			space = data + i;
-	if (!space)
-		space = strchr(data, ' ');
+	for (char *p = strchr(data, ' '); p && (size_t)(p - data) <= width; p = strchr(p + 1, ' '))
+		space = p;
 	if (!space)
 		return NULL;
 	*space = '\0';
@@ -98,7 +100,8 @@ static char *wrap_next_chunk(const struct libscols_column *column, char *data, v
 
 static int add_column(struct table *t, const struct table_column *c)
 {
-	int flags = (c->number ? SCOLS_FL_RIGHT : 0) | (c->wrap || c->list ? SCOLS_FL_WRAP : 0);
+	bool wrap = t->json ? c->list : c->wrap;
+	int flags = (c->number ? SCOLS_FL_RIGHT : 0) | (wrap ? SCOLS_FL_WRAP : 0);
 	int r = 0, type = SCOLS_JSON_STRING;
 	struct libscols_column *column;
 
@@ -110,11 +113,13 @@ static int add_column(struct table *t, const struct table_column *c)
 	else if (c->list)
 		type = SCOLS_JSON_ARRAY_STRING;
 	r = scols_column_set_json_type(column, type);
-	if (r == 0 && t->json && c->list)
+	if (r == 0 && wrap && t->json)
 		r = scols_column_set_wrapfunc(column, scols_wrapnl_chunksize,
 					      scols_wrapnl_nextchunk, NULL);
-	else if (r == 0 && (c->wrap || c->list))
+	else if (r == 0 && wrap)
 		r = scols_column_set_wrapfunc(column, wrap_chunk_size, wrap_next_chunk, NULL);
+	if (wrap && !t->json)
+		t->wrapped = column;
 	return r < 0 ? -ENOMEM : 0;
 }
 
@@ -182,7 +187,7 @@ int table_set(struct table *t, size_t column, const char *text)
 		return scols_line_set_data(t->line, (size_t)t->place[column], text) < 0 ? -ENOMEM
 											: 0;
 	}
-	safe = ctl_escape(text ? text : "-", "");
+	safe = ctl_escape(text ? text : NOTHING, "");
 	if (!safe)
 		return -ENOMEM;
 	r = scols_line_refer_data(t->line, (size_t)t->place[column], safe);
@@ -218,7 +223,101 @@ void table_color(struct table *t, size_t column, const char *color)
 		(void)scols_cell_set_color(cell, color);
 }
 
+/* Of a column, its heading included. */
+static size_t needed_width(const struct table *t, struct libscols_column *column,
+			   const char *heading)
+{
+	size_t width = flow_width(heading), n = scols_table_get_nlines(t->scols);
+
+	for (size_t i = 0; i < n; i++) {
+		struct libscols_line *line = scols_table_get_line(t->scols, i);
+		const char *data = scols_cell_get_data(scols_line_get_column_cell(line, column));
+
+		width = MAX_OF(width, flow_width(data ? data : ""));
+	}
+	return width;
+}
+
+static size_t longest_word(const char *text)
+{
+	size_t longest = 0;
+
+	while (*text != '\0') {
+		size_t n = strcspn(text, " ");
+
+		longest = MAX_OF(longest, n);
+		text += n + strspn(text + n, " ");
+	}
+	return longest;
+}
+
+/* Has the column that is broken into lines enough room for that, beside the others? */
+static bool has_room(const struct table *t, size_t width)
+{
+	size_t others = 0, needed = MIN_WRAPPED_WIDTH, n = scols_table_get_nlines(t->scols);
+
+	for (size_t i = 0; i < t->layout->n_columns; i++) {
+		struct libscols_column *column;
+
+		if (t->place[i] < 0)
+			continue;
+		column = scols_table_get_column(t->scols, (size_t)t->place[i]);
+		if (column != t->wrapped)
+			others += needed_width(t, column, t->layout->columns[i].name) + 1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct libscols_line *line = scols_table_get_line(t->scols, i);
+
+		needed = MAX_OF(needed, longest_word(scols_cell_get_data(
+						scols_line_get_column_cell(line, t->wrapped))));
+	}
+	return others + needed <= width || others == 0;
+}
+
+static int print_line(struct table *t, struct libscols_line *line)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	if (scols_table_print_range_to_string(t->scols, line, line, &text) < 0)
+		return -EIO;
+	/* not every line has an end */
+	for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
+		text[n - 1] = '\0';
+	puts(text);
+	return 0;
+}
+
+/* What has no room beside the others is below each line. */
+static int print_below(struct table *t, size_t width)
+{
+	size_t n = scols_table_get_nlines(t->scols);
+
+	if (scols_column_set_flags(t->wrapped, SCOLS_FL_HIDDEN) < 0)
+		return -EIO;
+	for (size_t i = 0; i < n; i++) {
+		struct libscols_line *line = scols_table_get_line(t->scols, i);
+		const char *data =
+			scols_cell_get_data(scols_line_get_column_cell(line, t->wrapped));
+		struct flow f = { .indent = 4, .width = width, .column = 4 };
+		int r = print_line(t, line);
+
+		if (r < 0)
+			return r;
+		if (!data || strcmp(data, NOTHING) == 0)
+			continue;
+		printf("    ");
+		flow_print(&f, NULL, "%s", data);
+		putchar('\n');
+	}
+	return 0;
+}
+
 int table_print(struct table *t)
 {
+	size_t width, lines;
+
+	flow_screen(&width, &lines);
+	if (t->wrapped && width > 0 && !has_room(t, width))
+		return print_below(t, width);
 	return scols_print_table(t->scols) < 0 ? -EIO : 0;
 }

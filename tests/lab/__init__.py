@@ -5,11 +5,12 @@
 
 Root only, Debian's python3, standard library (scapy for reading captures). Lab, Engine and Daemon
 are in files of their names; netns.py asks from inside a namespace, probe.py has continuous probers,
-captures and router advertisements, relay.py an engine's socket that misbehaves, ndppd.py what we are compared with.
+captures and router advertisements, relay.py an engine's socket that misbehaves, ndppd.py what we are compared with,
+ssh.py a host to log in to, terminal.py a screen.
 """
 
 from .daemon import Daemon
-from .engine import ApiError, Container, Engine
+from .engine import ApiError, Container, Engine, engine_dirs
 from .lab import Lab, Unavailable, why_not_here
 from .ndppd import Ndppd
 from .netns import (AskError, Closed, Netns, Refused, Reset, Timeout, Unreachable, outcome, peer_of,
@@ -18,3 +19,5 @@ from .probe import Capture, Prober, Stream, UdpPinger, send_ra
 from .process import unix_request
 from .prometheus import Prometheus, promtool
 from .relay import SocketProxy, SocketRelay
+from .ssh import Ssh
+from .terminal import Terminal
