@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The completions and ipv6natctl(1) offer what the programs take, and nothing else: commands, options
-# and columns, as the programs themselves name them.
+# The completions offer what the programs take, and nothing else: commands, options and columns, as
+# the programs themselves name them.
 set -euo pipefail
 
 ctl=build/ipv6natctl daemon=build/ipv6natd
@@ -59,13 +59,8 @@ for table in networks ports addresses; do
 	same "$zsh_file: columns of $table" "$(columns "$table")" \
 		"$(awk -v start="($table) columns=" 'index($0, start) { inside = 1 }
 			inside; /;;/ { inside = 0 }' "$zsh_file" | grep -oE '\b[A-Z_]+\b')"
-	same "man/ipv6natctl.1: columns of $table" "$(columns "$table")" \
-		"$(sed -n "/^\.It Cm $table\$/,/^\.It Cm [^$table]/p" man/ipv6natctl.1 |
-			grep -E '^\.Li [A-Z]' | grep -oE '\b[A-Z_]+\b')"
 done
 same "$zsh_file: commands" "$(commands)" "$(grep -oE "^[[:space:]]*'[a-z-]+:" "$zsh_file" | tr -d "\t ':")"
 same "$zsh_file: options" "$( (options "$ctl" && options "$daemon") | sort -u)" \
 	"$(grep -oE -- '--[a-z][a-z-]+' "$zsh_file")"
-same "man/ipv6natctl.1: commands" "$(commands)" \
-	"$(grep -oE '^\.It Cm [a-z-]+' man/ipv6natctl.1 | cut -d ' ' -f 3)"
 exit $failed
