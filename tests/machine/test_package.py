@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The Debian package, on each release that it is for, built there from this tree.
 
-    client --- router === host1 (a Debian with systemd, in it an engine)
+    client --- router === host1, host2, host3 (Debian with systemd, in it an engine)
 
 Property: lintian has nothing to say; what is installed is what the tree has; it starts where services
 may be started, and is not in the way where not; an upgrade costs no connection and no changed
@@ -159,10 +159,12 @@ def listing(root):
 
 
 @pytest.fixture(scope="module")
-def machine(suite, packages, make_machine):
-    machine = make_machine(suite=suite)
+def machine(lab, suite, packages, make_machine):
+    """On a host of its own: one without what another release's has left there."""
+    machine = make_machine(lab.add_host(), suite=suite)
     offer(machine.root, packages)
-    return machine.boot()
+    yield machine.boot()
+    machine.close()
 
 
 def install(machine, name):
@@ -176,7 +178,7 @@ def our_tables(host):
 
 def test_life_of_the_package(lab, machine, make_engine):
     """Installed before there is a Docker, upgraded under a connection, removed, purged."""
-    before = listing(machine.root)
+    before, host = listing(machine.root), machine.host
     machine.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
     install(machine, "ipv6nat")
     assert not machine.is_active("ipv6natd")
@@ -194,10 +196,10 @@ def test_life_of_the_package(lab, machine, make_engine):
     engine.network("ula", "fd00:6::/64")
     engine.run("web", "--network ula -p 8080:80")
     machine.run("ipv6natctl", "sync")
-    to = lab.client, lab.host.v6, 8080
+    to = lab.client, host.v6, 8080
     assert tcp_ask(*to) == f"web tcp:80 from {lab.client.v6}"
 
-    first, listed = machine.show("ipv6natd", "MainPID"), lab.host.nft("-s list table ip6 ipv6nat")
+    first, listed = machine.show("ipv6natd", "MainPID"), host.nft("-s list table ip6 ipv6nat")
     with Stream(*to, interval_ms=2) as stream:
         stream.wait_more(20)
         install(machine, "ipv6nat-next")
@@ -206,12 +208,12 @@ def test_life_of_the_package(lab, machine, make_engine):
         stream.wait_more(20)
     assert stream.result["n_failed"] == 0
     assert machine.show("ipv6natd", "MainPID") != first
-    assert lab.host.nft("-s list table ip6 ipv6nat") == listed
+    assert host.nft("-s list table ip6 ipv6nat") == listed
     assert '"commits":0' in machine.run("ipv6natctl", "--json", "status", check=False).stdout.replace(" ", "")
 
-    assert our_tables(lab.host)
+    assert our_tables(host)
     machine.run(*APT, "remove", "ipv6nat")
-    assert not our_tables(lab.host)
+    assert not our_tables(host)
     assert not machine.is_active("ipv6natd") and not machine.path("/run/ipv6nat/control.sock").exists()
     assert tcp_ask(*to) == "web tcp:80 from fd00:6::1"  # docker-proxy, as before us
     assert (machine.root / CONFIG.lstrip("/")).exists()
