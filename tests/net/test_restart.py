@@ -235,7 +235,8 @@ def test_table_owned_by_another_program(lab, host, web, daemon):
     daemon.start()
     status = daemon.wait_status(lambda s: s["state"] == "degraded")
     assert [(p["code"], p["message"]) for p in status["problems"]] == \
-        [("kernel-refused", "the kernel refused table ipv6nat: Operation not permitted")]
+        [("kernel-refused", "table ipv6nat belongs to another program, and the kernel lets nobody "
+                            "else change it")]
     assert daemon.ctl("sync").returncode == 1
     assert tcp_ask(lab.client, host.v6, 8080) == "web tcp:80 from fd00:6::1"
     owner.stdin.close()
@@ -243,4 +244,4 @@ def test_table_owned_by_another_program(lab, host, web, daemon):
     daemon.wait_status(lambda s: s["state"] == "ok" and not s["problems"])
     assert tcp_ask(lab.client, host.v6, 8080) == f"web tcp:80 from {lab.client.v6}"
     log = daemon.log.read_text()
-    assert log.count("not permitted") == 2 and "Solved: kernel-refused" in log
+    assert log.count("belongs to another program") == 2 and "Solved: kernel-refused" in log
