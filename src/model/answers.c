@@ -25,6 +25,8 @@ const struct link *answers_on(const struct config *config, const struct links *l
 	vec_foreach (l, &links->links) {
 		if (!link_is_uplink(config, l) || l == p->net->link)
 			continue;
+		if (p->net->uplink_asked && strcmp(l->name, p->net->uplink) != 0)
+			continue;
 		vec_foreach (prefix, &l->on_link)
 			if (inet_prefix_contains(prefix, &p->address) &&
 			    (!best || prefix->length > length)) {

@@ -447,6 +447,7 @@ static int decide_uplink(struct context *c, struct net *net)
 	r = find_uplink_wish(c, net, &l);
 	if (r < 0)
 		return r;
+	net->uplink_asked = l;
 	if (!l)
 		l = on_link_uplink(c, &net->facts->subnets.items[0].prefix, &found);
 	vec_foreach (u, &c->links->links)

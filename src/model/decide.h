@@ -19,6 +19,7 @@ struct net {
 	bool default_binding_known; /* Docker's default binding is every address */
 	bool host_ports;            /* false: the engine ignores them (gateway mode routed) */
 	const char *uplink;         /* "" if there is none */
+	bool uplink_asked;          /* somebody has named it */
 	struct config_strings trusted;
 	bool needs_proxy; /* its containers reach ports of their own through docker-proxy */
 };

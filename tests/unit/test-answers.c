@@ -122,6 +122,28 @@ static void test_longest_prefix(void **state)
 	world_done(&w);
 }
 
+/* Property: the uplink that somebody names is the only one, and must have the prefix on its link. */
+static void test_asked_uplink(void **state)
+{
+	static const char *const names[] = { "eth0", "eth1", "eth2" };
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		bool is_on_link = i < 2;
+		struct world w;
+
+		proxy_world(&w, "2001:db8:1:0:d0::/80", "2001:db8:1:0:d0::2");
+		(void)world_uplink(&w, "eth1", "2001:db8:1::/64", "2001:db8:1::17");
+		(void)world_uplink(&w, "eth2", "2001:db8:2::/64", "2001:db8:2::1");
+		world_label(&w, NET, "ipv6nat.uplink", names[i]);
+		(void)world_plan(&w);
+		for (size_t k = 0; k < N_ELEMENTS(names); k++)
+			assert_int_equal(is_answered(&w, names[k], "2001:db8:1:0:d0::2"),
+					 i == k && is_on_link);
+		world_done(&w);
+	}
+}
+
 /* Property: this host's own addresses, the bridge's among them, are never targets. */
 static void test_own_addresses(void **state)
 {
@@ -195,6 +217,7 @@ int main(void)
 		cmocka_unit_test(test_starting_container),
 		cmocka_unit_test(test_nothing_to_answer),
 		cmocka_unit_test(test_longest_prefix),
+		cmocka_unit_test(test_asked_uplink),
 		cmocka_unit_test(test_own_addresses),
 		cmocka_unit_test(test_native),
 		cmocka_unit_test(test_rules),
