@@ -389,10 +389,18 @@ int api_json_error_read(const char *text, size_t n, char **ret_message, char **r
 	return 0;
 }
 
+/* A key that only some kinds of events have. */
+static const char *string_or_empty(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
 int api_json_event_read(const char *text, size_t n, struct api_event *ret,
 			char error[static API_ERROR_TEXT])
 {
-	struct api_event event = { .change = "", .severity = "" };
+	struct api_event event = { 0 };
 	struct reader r = { .error = error };
 	json_error_t e;
 	int result;
@@ -401,14 +409,15 @@ int api_json_event_read(const char *text, size_t n, struct api_event *ret,
 	event.document = json_loadb(text, n, JSON_REJECT_DUPLICATES, &e);
 	if (!event.document)
 		return bad(&r, "JSON", e.text);
-	result = json_unpack_ex(event.document, &e, 0, "{s:s, s:s, s:s, s?s, s?s}", "time",
-				&event.time, "kind", &event.kind, "message", &event.message,
-				"change", &event.change, "severity", &event.severity);
+	result = json_unpack_ex(event.document, &e, 0, "{s:s, s:s, s:s}", "time", &event.time,
+				"kind", &event.kind, "message", &event.message);
 	result = unpack_result(&r, "event", result, &e);
 	if (result < 0) {
 		api_event_done(&event);
 		return result;
 	}
+	event.change = string_or_empty(event.document, "change");
+	event.severity = string_or_empty(event.document, "severity");
 	*ret = event;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Input: a status document, or an error document. */
+/* Input: a status document, an error document, or a line of events. */
 #include "base/own.h"
 #include "wire/api-json-read.h"
 
@@ -40,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *text = (const char *)data;
 	char error[API_ERROR_TEXT];
 	struct api_status s;
+	struct api_event e;
 	int r;
 
 	r = api_json_status_read(text, size, &s, error);
@@ -51,5 +52,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r = api_json_error_read(text, size, &message, &cure);
 	assert(r == 0 || r == -EBADMSG || r == -ENOMEM);
 	assert((r == 0) == (message && cure));
+	r = api_json_event_read(text, size, &e, error);
+	assert(r == 0 || r == -EBADMSG || r == -ENOMEM);
+	if (r == 0) {
+		assert(e.time && e.kind && e.message && e.change && e.severity);
+		api_event_done(&e);
+	}
 	return 0;
 }

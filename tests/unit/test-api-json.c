@@ -302,12 +302,62 @@ static void test_error(void **state)
 	assert_int_equal(api_json_error_read("{}", 2, &message, &cure), -EBADMSG);
 }
 
+static int read_event(const char *text, struct api_event *ret)
+{
+	char error[API_ERROR_TEXT];
+	int r = api_json_event_read(text, strlen(text), ret, error);
+
+	assert_true(r == 0 || error[0] != '\0');
+	return r;
+}
+
+/* A line of events: what all have, what some have, and keys and kinds of a newer daemon. */
+static void test_event(void **state)
+{
+	struct api_event e;
+
+	(void)state;
+	assert_int_equal(read_event("{\"time\":\"t\",\"kind\":\"problem\",\"change\":\"added\","
+				    "\"message\":\"m\",\"severity\":\"error\"}",
+				    &e),
+			 0);
+	assert_string_equal(e.time, "t");
+	assert_string_equal(e.kind, "problem");
+	assert_string_equal(e.change, "added");
+	assert_string_equal(e.message, "m");
+	assert_string_equal(e.severity, "error");
+	api_event_done(&e);
+	assert_int_equal(read_event("{\"time\":\"t\",\"kind\":\"new\",\"message\":\"\",\"new\":[],"
+				    "\"severity\":null}",
+				    &e),
+			 0);
+	assert_string_equal(e.change, "");
+	assert_string_equal(e.severity, "");
+	api_event_done(&e);
+	assert_int_equal(read_event("{\"time\":\"t\",\"kind\":\"x\"}", &e), -EBADMSG);
+	assert_int_equal(read_event("{\"time\":1,\"kind\":\"x\",\"message\":\"\"}", &e), -EBADMSG);
+	assert_int_equal(read_event("[]", &e), -EBADMSG);
+	assert_int_equal(read_event("{", &e), -EBADMSG);
+}
+
+/* Small documents are quoted as JSON is, and what is not known is null. */
+static void test_pairs(void **state)
+{
+	const struct api_pair pairs[] = { { "a", "x\"\n\\" }, { "b", NULL } };
+	_cleanup_(freep) char *text = NULL;
+
+	(void)state;
+	assert_int_equal(api_json_pairs(pairs, N_ELEMENTS(pairs), &text), 0);
+	assert_string_equal(text, "{\"a\":\"x\\\"\\n\\\\\",\"b\":null}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_document),   cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_strictness),
-		cmocka_unit_test(test_error),
+		cmocka_unit_test(test_error),      cmocka_unit_test(test_event),
+		cmocka_unit_test(test_pairs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
