@@ -380,7 +380,7 @@ def test_without_docker(service):
     service.systemctl("start ipv6natd")
     assert service.machine.is_active("ipv6natd")
     assert service.status()["state"] == "starting"
-    assert not service.engine.running()
+    assert service.machine.show("docker", "ActiveState", "Job") == {"ActiveState": "inactive", "Job": ""}
     service.start_engine()
     wait_for(lambda: service.status()["state"] == "ok")
     service.assert_main_job()
@@ -425,7 +425,8 @@ def test_emergency_off(lab, service, state):
     """One command: no daemon, no rule, no file; what is left is what Docker does alone, and forwarding,
     which something else may rely on by now. Afterwards it can be started as ever."""
     listed = lab.host.nft("-s list tables")
-    service.drop_in("[Service]\nRestartSec=5\n")
+    # a stop that takes its time, and no start before we look
+    service.drop_in("[Service]\nExecStop=sleep 1\nRestartSec=5\n")
     # a configuration that cannot be read is no obstacle
     service.start()
     service.configure("nonsense\n")
