@@ -199,7 +199,9 @@ static int apply(struct manager *m, struct plan *plan)
 	r = read_tables(m);
 	if (r < 0)
 		return r;
-	begin_tracking(m);
+	/* A repair is in a hurry, and conntrack still knows what our rules of before have tracked. */
+	if (!m->applied)
+		begin_tracking(m);
 	while (refused) {
 		refused = false;
 		r = commit_difference(m, &plan->ruleset, &refused);
