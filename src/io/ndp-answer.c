@@ -6,11 +6,15 @@
 #include <linux/if_packet.h>
 #include <netinet/icmp6.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #define DEFAULT_RATE_PER_S 1000
 #define US_PER_S 1000000ULL
 /* Others want to use the event loop as well. */
 #define BATCHES_PER_WAKEUP 8
+/* After so many batches in a row one lets the next gather; a single asker waits for its answers. */
+#define FLOOD_BATCHES 1
+static const struct timespec gather = { .tv_nsec = 30000 };
 
 int ndp_batch_new(struct ndp_batch **ret)
 {
@@ -286,9 +290,13 @@ int ndp_answer_on_readable(sd_event_source *source, int fd, uint32_t revents, vo
 	socklen_t length = sizeof(error);
 
 	(void)source;
-	/* More has come while the answers went out: to look costs less than to be woken up. */
+	/*
+	 * More has come while the answers went out: to look costs less than to be woken up. If more
+	 * goes on coming it is a flood, and a larger batch costs less for each answer.
+	 */
 	for (unsigned i = 0; i < BATCHES_PER_WAKEUP && handle_batch(u) > 0; i++)
-		;
+		if (i >= FLOOD_BATCHES)
+			(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &gather, NULL);
 	/* Such an error is told once, and clears itself: the interface may be up again by now. */
 	if ((revents & EPOLLERR) && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 &&
 	    error)
