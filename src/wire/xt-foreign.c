@@ -184,7 +184,8 @@ static int decode_rules(const struct table *t, struct foreign_rules *rules)
 	int r;
 
 	for (uint32_t offset = 0; (r = entry_at(t, offset, &e)) > 0; offset = e.next) {
-		static const struct ip6t_ip6 nothing;
+		/* Without the padding at the end of it. */
+		static const uint8_t nothing[offsetof(struct ip6t_ip6, invflags) + 1];
 		struct foreign_rule rule = { 0 }, *copy;
 
 		for (; n < t->heads.n && t->heads.items[n].offset <= offset; n++)
@@ -194,7 +195,7 @@ static int decode_rules(const struct table *t, struct foreign_rules *rules)
 		strcpy(rule.chain, chain->name);
 		decode_oifname(&e.entry->ipv6, rule.oifname);
 		rule.any = e.entry->target_offset == sizeof(*e.entry) &&
-			   memcmp(&e.entry->ipv6, &nothing, sizeof(nothing)) == 0;
+			   memcmp((const uint8_t *)&e.entry->ipv6, nothing, sizeof(nothing)) == 0;
 		decode_matches(&e, &rule);
 		decode_target(t, &e, &rule);
 		copy = vec_add(rules);
