@@ -196,6 +196,7 @@ int table_set(struct table *t, size_t column, const char *text)
 	safe = NULL;
 	return 0;
 }
+
 int table_setf(struct table *t, size_t column, const char *format, ...)
 {
 	_cleanup_(freep) char *text = NULL;

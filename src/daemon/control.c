@@ -3,8 +3,8 @@
 
 #include "base/log.h"
 #include "io/http-server.h"
-#include "wire/api-events.h"
 #include "process.h"
+#include "wire/api-events.h"
 #include "wire/api-json.h"
 #include "wire/metrics.h"
 

@@ -165,6 +165,12 @@ def lab(module_lab):
 
 
 @pytest.fixture
+def host(lab):
+    """The only one, or the first."""
+    return lab.host
+
+
+@pytest.fixture
 def engine(module_engine):
     """The module's engine, running, without containers or networks of an earlier test."""
     if not module_engine.running():

@@ -33,11 +33,6 @@ def engine(engine):
     return engine
 
 
-@pytest.fixture
-def host(lab):
-    return lab.host
-
-
 def run_web(engine, name="web", ports="-p 8080:80 -p 8080:80/udp"):
     return engine.run(name, "--network ula", ports)
 

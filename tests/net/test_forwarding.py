@@ -25,11 +25,6 @@ def lab(request, make_lab):
 
 
 @pytest.fixture
-def host(lab):
-    return lab.host
-
-
-@pytest.fixture
 def engine(lab, make_engine):
     """An engine that leaves forwarding alone, as one of a host with ip-forward=false does."""
     engine = make_engine(lab, config={"ip-forward": False})

@@ -41,11 +41,6 @@ def engine(module_engine):
 
 
 @pytest.fixture
-def host(lab):
-    return lab.host
-
-
-@pytest.fixture
 def running(daemon):
     daemon.configure(LISTEN)
     daemon.start().sync()

@@ -40,11 +40,6 @@ def engine(module_engine):
 
 
 @pytest.fixture
-def host(lab):
-    return lab.host
-
-
-@pytest.fixture
 def daemon(make_daemon):
     daemon = make_daemon().start()
     daemon.sync()

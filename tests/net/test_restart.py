@@ -25,11 +25,6 @@ def web(engine):
     return engine.run("web", "--network ula -p 8080:80 -p 8080:80/udp")
 
 
-@pytest.fixture
-def host(lab):
-    return lab.host
-
-
 def started(daemon):
     """Starts the daemon; its backend numbers when it has applied what there is."""
     daemon.start().sync()
