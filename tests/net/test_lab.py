@@ -188,12 +188,15 @@ def test_relay_cuts_a_running_event_stream(lab, engine):
 
 
 # A test run that is ended by a signal leaves nothing; what a killed one leaves, the next lab takes.
+# A shell without job control starts what runs in the background with SIGINT ignored, and that is
+# inherited: the run asked here heeds it.
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_behind(signum, engine_version, make_lab):
     script = textwrap.dedent(f"""
-        import sys, time
+        import signal, sys, time
         sys.path.insert(0, {str(TESTS)!r})
         from lab import Engine, Lab
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         lab = Lab()
         engine = Engine(lab, version={engine_version!r}).start()
         engine.run("web", "-p 8080:80")
