@@ -43,7 +43,10 @@ static int make_directory(const char *path)
 	if (!slash || slash == directory)
 		return 0;
 	*slash = '\0';
-	return mkdir(directory, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	if (mkdir(directory, 0755) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	/* whatever the umask is: the socket's group has to get there */
+	return chmod(directory, 0755) < 0 ? -errno : 0;
 }
 
 /*

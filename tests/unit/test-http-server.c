@@ -168,6 +168,7 @@ static int setup(void **state)
 
 	if (!w)
 		return -1;
+	(void)umask(0077); /* a service's, and no reason to shut the socket's group out */
 	strcpy(w->directory, "/tmp/test-http-XXXXXX");
 	if (!mkdtemp(w->directory) || chmod(w->directory, 0755) < 0)
 		return -1;
