@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <systemd/sd-journal.h>
 
 enum log_target {
@@ -16,11 +17,24 @@ enum log_target {
 static int max_level = LOG_INFO;
 static enum log_target target = LOG_TO_STDERR;
 
+/* systemd.exec(5): whatever a service starts inherits the variable, but may write elsewhere. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char here[64];
+	struct stat st;
+
+	if (!stream || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	(void)snprintf(here, sizeof(here), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(stream, here) == 0;
+}
+
 void log_setup(void)
 {
 	if (isatty(STDERR_FILENO))
 		target = LOG_TO_STDERR;
-	else if (getenv("JOURNAL_STREAM"))
+	else if (stderr_is_journal())
 		target = LOG_TO_JOURNAL;
 	else
 		target = LOG_TO_STDERR_PREFIXED;

@@ -118,6 +118,13 @@ def test_log_has_priorities(host, running):
         os.close(there)
 
 
+def test_log_of_a_services_child(daemon):
+    """What a service starts inherits the name of the service's log; it writes where it was told to."""
+    daemon.configure("[Nonsense]\n")
+    daemon.env = {"JOURNAL_STREAM": "1:2"}
+    assert ":1: unknown section" in daemon.run("--once").stderr
+
+
 # -- configuration ----------------------------------------------------------------------------
 
 BAD = {
