@@ -9,6 +9,9 @@ captures and router advertisements, relay.py an engine's socket that misbehaves,
 ssh.py a host to log in to, terminal.py a screen.
 """
 
+import os
+import re
+
 from .daemon import Daemon
 from .engine import ApiError, Container, Engine, engine_dirs
 from .lab import Lab, Unavailable, why_not_here
@@ -21,3 +24,10 @@ from .prometheus import Prometheus, promtool
 from .relay import SocketProxy, SocketRelay
 from .ssh import Ssh
 from .terminal import Terminal
+
+# Who runs the tests may have told other programs what to do; ours are told here, and what programs
+# say is read here.
+for _name in list(os.environ):
+    if re.match("DOCKER_|JOURNAL_STREAM$|WATCHDOG_|LANG|LC_", _name):
+        del os.environ[_name]
+os.environ.update(LC_ALL="C.UTF-8", no_proxy="localhost,127.0.0.1,::1")

@@ -74,8 +74,9 @@ class Daemon:
         path = self.dir / f"notify{len(list(self.dir.glob('notify*')))}"
         self._notify.bind(str(path))
         self.notified = []
-        threading.Thread(target=self._collect_notified, args=(self._notify, self.notified),
-                         daemon=True).start()
+        self._notify_reader = threading.Thread(target=self._collect_notified, daemon=True,
+                                               args=(self._notify, self.notified))
+        self._notify_reader.start()
         env = {**self.environment(), "NOTIFY_SOCKET": str(path)}
         self.process = start_process(self.host, self.command(), self.log, env)
         if wait:
@@ -100,9 +101,10 @@ class Daemon:
                 lines += text.decode().splitlines()
 
     def _end_notify(self):
-        # shutdown wakes the thread in recv(), close alone would not
+        # what was sent before is still read; close alone would not wake the thread in recv()
         with contextlib.suppress(OSError):
             self._notify.shutdown(socket.SHUT_RDWR)
+        self._notify_reader.join()
         self._notify.close()
 
     def running(self):

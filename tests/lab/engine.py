@@ -176,9 +176,13 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.b
         return self.docker("network create --ipv6 --subnet", subnet6, *args, name)
 
     def run(self, name, *args, serve="tcp:80 udp:80", command=None):
-        """docker run -d of an echo-server called name on the ports of serve, or of a command."""
-        command = command or f"echo-server {name} {serve}"
-        return Container(self, self.docker("run -d --name", name, *args, image.TAG, command), name)
+        """docker run -d of an echo-server called name on the ports of serve, or of a command. A server
+        listens when this returns."""
+        made = Container(self, self.docker("run -d --name", name, *args, image.TAG,
+                                           command or f"echo-server {name} {serve}"), name)
+        if not command:
+            wait_for(made.said_ready, 20, f"the server in container {name} listens")
+        return made
 
     def clean(self):
         """Removes every container and every network of the user's."""
@@ -261,6 +265,9 @@ class Container:
 
     def exec(self, *args, check=True):
         return self.engine.docker("exec", self.id, *args, check=check)
+
+    def said_ready(self):
+        return "ready" in self.engine.api("GET", f"/containers/{self.id}/logs?stdout=1")
 
     def logs(self):
         return self.engine.docker("logs", self.id, check=False)

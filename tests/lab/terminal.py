@@ -21,7 +21,7 @@ class Terminal:
         self._received = b""
         popen = ns.popen if ns else subprocess.Popen
         inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-        env = {**inherited, "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})}
+        env = {**inherited, "TERM": "xterm", "INPUTRC": "/dev/null", **(env or {})}
         try:
             self.process = popen([str(word) for word in command], stdin=there, stdout=there,
                                  stderr=there, env=env, start_new_session=True)
@@ -38,7 +38,7 @@ class Terminal:
 
     @property
     def text(self):
-        return self._received.decode().replace("\r\n", "\n")
+        return self._received.decode(errors="replace").replace("\r\n", "\n")
 
     def type(self, text):
         os.write(self._here, text.encode())

@@ -174,7 +174,7 @@ def limited(relay):
 
 def test_relay_cuts_a_running_event_stream(lab, engine):
     with SocketRelay(engine.socket, lab.dir / "relay") as relay:
-        curl = subprocess.Popen(["curl", "-sN", "--unix-socket", relay.path, "http://x/events"],
+        curl = subprocess.Popen(["curl", "-sN", "--unix-socket", relay.path, "http://localhost/events"],
                                 stdout=subprocess.PIPE)
         wait_for(lambda: relay.seen("/events"))
         relay.fault("cut", "/events")
