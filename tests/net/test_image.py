@@ -283,7 +283,7 @@ def test_restart_keeps_connections(lab, engine, container):
     """Restart, and removal and another one in its place, which is an upgrade."""
     container.start()
     serve_web(engine)
-    wait_for(lambda: outcome(tcp_ask, lab.client, lab.host.v6, 8080).startswith("web "))
+    wait_for(lambda: outcome(tcp_ask, lab.client, lab.host.v6, 8080) == f"web tcp:80 from {lab.client.v6}")
     before = rules(lab.host)
     with Stream(lab.client, lab.host.v6, 8080) as stream:
         engine.docker("restart ipv6nat")

@@ -496,6 +496,7 @@ def test_containers_come_and_go_beside_it(lab, host, engine, daemon, beside):
     for port in 8090, 8091:
         late = engine.run(f"late{port}", f"--network ula -p {port}:80")
         other.adds(late)
+        wait_for(lambda: ("tcp", port) in mappings(host))
         assert answer(lab.client, host.v6, port) == f"late{port} tcp:80 from {lab.client.v6}"
     words = other.ports(late)
     late.remove()

@@ -115,10 +115,18 @@ def assert_follows(lab, engine, daemon):
     return status
 
 
+def wait_tried_again(daemon):
+    def failures():
+        return int(re.search(r"^ipv6nat_docker_errors_total (\d+)$", daemon.request("GET", "/metrics")[1],
+                             re.MULTILINE)[1])
+    wait_for(lambda: failures() >= 4)
+
+
 def problem_of(daemon):
     status = daemon.wait_status(disconnected)
     assert status["state"] == "starting" and rules(daemon.host) == ""
     # once, however often it is tried
+    wait_tried_again(daemon)
     assert len(log_lines(daemon, "<[0-4]>")) == 1
     return next(p for p in status["problems"] if p["code"] == "docker-disconnected")
 
@@ -167,6 +175,7 @@ def test_client_is_refused(engine, make, certificates, who):
     daemon = make(certs=certificates.unknown if who == "unknown" else nobody)
     problem = daemon.wait_status(disconnected)["problems"][0]
     assert re.search("alert|reset by peer", problem["message"]) and "cert.pem" in problem["cure"]
+    wait_tried_again(daemon)
     assert len(log_lines(daemon, "<[0-4]>")) <= 2
 
 

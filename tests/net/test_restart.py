@@ -103,7 +103,7 @@ def test_changes_meanwhile_are_caught_up(lab, host, engine, web, daemon, how):
     engine.network("old", "fd00:7::/64")
     leaving = engine.run("leaving", "--network old -p 8081:80")
     started(daemon)
-    assert tcp_ask(lab.client, host.v6, 8081).startswith("leaving ")
+    assert tcp_ask(lab.client, host.v6, 8081) == f"leaving tcp:80 from {lab.client.v6}"
     RESTARTS[how](daemon)
     leaving.remove()
     engine.docker("network rm old")
@@ -125,8 +125,8 @@ def test_change_of_the_address_meanwhile(lab, host, engine, web, daemon):
     engine.run("first", "--network ula")
     engine.run("web2", "--network ula -p 8080:80 -p 8080:80/udp")
     started(daemon)
-    for ask in tcp_ask, udp_ask:
-        assert ask(lab.client, host.v6, 8080, timeout=5).startswith("web2 ")
+    for ask, protocol in (tcp_ask, "tcp"), (udp_ask, "udp"):
+        assert ask(lab.client, host.v6, 8080, timeout=5) == f"web2 {protocol}:80 from {lab.client.v6}"
 
 
 def test_upgrade_in_one_transaction(lab, host, web, daemon):
