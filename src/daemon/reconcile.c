@@ -10,6 +10,8 @@
 
 /* Above this, one pass gives up: so many refusals are no longer about single objects. */
 #define REFUSALS_MAX 256
+/* As often somebody else may commit between our reading and writing; then there is a later pass. */
+#define ATTEMPTS_MAX 5
 /* Foreign changes within the window that are repaired at once; more of them are backed off. */
 #define REPAIRS_AT_ONCE 5
 #define REPAIR_WINDOW_US (10 * UINT64_C(1000000))
@@ -184,18 +186,12 @@ static int read_tables(struct manager *m)
 	return 0;
 }
 
-/*
- * Applies the plan. A first failure may mean that our picture of the tables is old: they are read
- * again and the difference is sent once more. What is refused then is left out, for the rest.
- */
-static int apply(struct manager *m, struct plan *plan)
+/* From what the kernel has now. What is refused is left out, for the rest. */
+static int read_and_commit(struct manager *m, struct plan *plan)
 {
 	bool refused = true;
 	int r;
 
-	r = m->observed_valid ? commit_difference(m, &plan->ruleset, NULL) : -ESTALE;
-	if (r >= 0)
-		return r;
 	r = read_tables(m);
 	if (r < 0)
 		return r;
@@ -210,8 +206,25 @@ static int apply(struct manager *m, struct plan *plan)
 	}
 	/* What the kernel refused is a problem, and logged as such: once, not at every retry. */
 	if (r < 0)
-		(void)log_full(m->refused.n > 0 ? LOG_DEBUG : LOG_ERR, r,
+		(void)log_full(m->refused.n > 0 || r == -ERESTART ? LOG_DEBUG : LOG_ERR, r,
 			       "Cannot write our tables, will retry: %m");
+	return r;
+}
+
+/*
+ * Applies the plan. A first failure may mean that our picture of the tables is old: they are read
+ * again and the difference is sent once more.
+ */
+static int apply(struct manager *m, struct plan *plan)
+{
+	int r;
+
+	r = m->observed_valid ? commit_difference(m, &plan->ruleset, NULL) : -ERESTART;
+	if (r >= 0)
+		return r;
+	r = -ERESTART;
+	for (unsigned i = 0; i < ATTEMPTS_MAX && r == -ERESTART; i++)
+		r = read_and_commit(m, plan);
 	return r;
 }
 

@@ -19,6 +19,8 @@ struct fw {
 	struct conntrack *conntrack;
 	bool ours_changed; /* by somebody else, in the transaction that is being notified */
 	bool others_changed;
+	/* Of the ruleset as it was read last, and as we have changed it since. */
+	uint32_t generation;
 	/* Somebody else made a rule in one of our tables, since our last transaction: it may have our
 	 * comment, by which we know our rules. */
 	bool rules_forged;

@@ -130,12 +130,13 @@ static void defer_loss(struct fw *fw)
 	(void)sd_event_source_set_enabled(fw->lost_source, SD_EVENT_ONESHOT);
 }
 
-/* Messages that are queued already stay. */
+/* Messages that are queued already stay. The number comes first: whoever commits between the two is
+ * told twice rather than never. */
 void fw_monitor_suspend(struct fw *fw, uint32_t *ret_generation)
 {
-	nlk_leave(&fw->monitor, NFNLGRP_NFTABLES);
 	*ret_generation = 0;
 	(void)fw_read_generation(fw, ret_generation);
+	nlk_leave(&fw->monitor, NFNLGRP_NFTABLES);
 }
 
 void fw_monitor_resume(struct fw *fw, uint32_t generation)

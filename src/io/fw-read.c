@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Reads our tables. Each dump is consistent in itself; a change between two of them is somebody
- * else's and arrives as a notification, after which the caller reads again. */
+ * else's and arrives as a notification, after which the caller reads again. Until then, the number
+ * of the generation tells a commit that is refused for that. */
 #include "io/fw-internal.h"
 
 #include <errno.h>
@@ -115,7 +116,7 @@ int fw_read(struct fw *fw, struct ruleset *ret)
 			pause_ms(1U
 				 << MIN_OF(i, 5U)); /* the kernel is about to resize a hash table */
 
-		r = 0;
+		r = fw_read_generation(fw, &fw->generation);
 		for (enum ruleset_family f = 0; r >= 0 && f < _RULESET_FAMILY_MAX; f++) {
 			r = read_family(fw, f, &ruleset.tables[f]);
 			ruleset.tables[f].damaged |= fw->rules_forged;

@@ -175,6 +175,14 @@ static int transact(struct fw *fw, const struct ruleset_changes *changes, bool o
 	return r;
 }
 
+/* Has anybody else committed since our tables were read? */
+static bool has_been_overtaken(struct fw *fw)
+{
+	uint32_t now;
+
+	return fw_read_generation(fw, &now) < 0 || now != fw->generation;
+}
+
 static int commit(struct fw *fw, const struct ruleset_changes *changes,
 		  struct fw_refusal *ret_refusal)
 {
@@ -186,10 +194,17 @@ static int commit(struct fw *fw, const struct ruleset_changes *changes,
 	/* Nothing has been applied: ask again in a way that makes the kernel name the element. */
 	if (r < 0 && shared)
 		r = transact(fw, changes, true, ret_refusal, &shared);
+	/* What is refused then may only be missing, or there already. */
+	if (r < 0 && ret_refusal->error != 0 && has_been_overtaken(fw)) {
+		*ret_refusal = (struct fw_refusal){ .change = changes->n };
+		r = -ERESTART;
+	}
 	if (r < 0 && ret_refusal->error == 0)
 		ret_refusal->error = -r;
-	if (r > 0)
+	if (r > 0) {
+		fw->generation++;
 		fw->rules_forged = false; /* what was read as damaged has been replaced */
+	}
 	return r;
 }
 

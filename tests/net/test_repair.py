@@ -15,7 +15,7 @@ import pytest
 
 from follow import log_lines
 from lab import outcome, read_line, tcp_ask, udp_ask, wait_for
-from nftables import counters, find_handle, generation, tables
+from nftables import counters, delete_port_and_table, find_handle, generation, tables
 
 ULA = "fd00:6::/64"
 WEB = "fd00:6::2"
@@ -142,6 +142,20 @@ def test_change_is_repaired_and_named(lab, host, daemon, name):
     assert re.search(r"^<5>Table ipv6nat was changed by nft \(PID \d+\), repaired$",
                      daemon.log.read_text(), re.MULTILINE)
     assert_quiet(daemon)
+
+
+def test_change_between_reading_and_writing(lab, host, daemon):
+    """What the kernel refuses only because the table has gone while it was being repaired is asked for
+    again: no port is left out, and there is no problem but that somebody changes the table."""
+    before = tables(host)
+    for i in range(30):
+        delete_port_and_table(host, 8080, 1e-4 + i * 3e-5)
+        wait_for(lambda: tables(host) == before, 15, "repaired")
+        assert [p["code"] for p in daemon.status()["problems"]] == ["foreign-repair"]
+        if i % 2:  # or the next repairs were backed off, and would see both at once
+            daemon.stop()
+            daemon.start().sync()
+    assert tcp_ask(lab.client, host.v6, 8080) == f"web tcp:80 from {lab.client.v6}"
 
 
 def test_connections_outlive_the_table(lab, host, daemon):

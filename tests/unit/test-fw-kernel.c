@@ -365,6 +365,30 @@ static void test_refused_element(void **state)
 	ruleset_done(&wanted);
 }
 
+/* What is refused only because somebody else was faster is no refusal: it is asked for again. */
+static void test_overtaken(void **state)
+{
+	struct world *w = *state;
+	struct ruleset wanted = { 0 }, observed;
+	struct ruleset_changes changes;
+	struct fw_refusal refusal = { 0 };
+
+	sample_build(&wanted);
+	(void)apply(w, &wanted);
+	run("nft flush map ip6 ipv6nat pub_any");
+	assert_int_equal(fw_read(w->fw, &observed), 0);
+	assert_int_equal(ruleset_diff(&observed, &wanted, &changes), 0);
+	assert_int_equal(changes.items[0].op, RULESET_ADD_ELEMENT);
+	run("nft delete table ip6 ipv6nat");
+	assert_int_equal(fw_commit(w->fw, &changes, &refusal), -ERESTART);
+	assert_int_equal(refusal.change, changes.n);
+	vec_done(&changes);
+	ruleset_done(&observed);
+	(void)apply(w, &wanted);
+	assert_converged(w, &wanted);
+	ruleset_done(&wanted);
+}
+
 /* The kernel's own words reach the caller. */
 static void test_refused_chain(void **state)
 {
@@ -716,6 +740,7 @@ int main(void)
 		TEST(test_damage),
 		TEST(test_refused_element),
 		TEST(test_refused_chain),
+		TEST(test_overtaken),
 		TEST(test_monitor),
 		TEST(test_lost_notifications),
 		TEST(test_suspended_monitor),
