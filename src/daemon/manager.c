@@ -34,7 +34,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 }
 
 /* The engine is read again by io/docker; here, the settings and rules (of x_tables) whose changes the
- * kernel keeps quiet. */
+ * kernel keeps quiet. It may also take now what it has refused. */
 static int on_resync(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct manager *m = userdata;
@@ -42,6 +42,7 @@ static int on_resync(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	(void)link_read_sysctls(m->link_monitor);
 	m->rules_of_others = true;
+	vec_done(&m->refusals);
 	manager_dirty(m);
 	(void)sd_event_source_set_time_relative(source, m->config.resync_s * UINT64_C(1000000));
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

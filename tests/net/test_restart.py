@@ -8,6 +8,8 @@ counter; what changed meanwhile is caught up; nothing of ours stays where that i
 is ours but does not fit is replaced at once.
 """
 
+import re
+
 import pytest
 
 from lab import Daemon, Prober, Stream, UdpPinger, outcome, tcp_ask, udp_ask, wait_for
@@ -34,6 +36,11 @@ def started(daemon):
 def connections(daemon):
     return {p["protocol"]: p["connections"] for p in
             daemon.find_network("ula")["containers"][0]["ports"]}
+
+
+def refused_commits(daemon):
+    metrics = daemon.request("GET", "/metrics")[1]
+    return int(re.search(r"^ipv6nat_commit_errors_total (\d+)$", metrics, re.MULTILINE)[1])
 
 
 RESTARTS = {"stop": Daemon.stop, "kill": Daemon.kill, "hangup": Daemon.reload}
@@ -217,6 +224,21 @@ def test_one_refusal_does_not_stop_the_rest(lab, host, engine, web, daemon):
     daemon.sync()
     assert daemon.status()["state"] == "ok"
     assert daemon.log.read_text().count("kernel-refused: ") == 2 * len(refused)
+
+
+def test_refusal_ends_with_its_cause(engine, web, make_daemon):
+    """What has been refused is tried again with each resync, and not said again."""
+    daemon = make_daemon(config="[Docker]\nResyncSec=1\n")
+    started(daemon)
+    for i in range(4):
+        engine.network(f"wide{i}", f"fd2{i}::/24")
+    daemon.wait_status(lambda s: s["state"] == "degraded")
+    tried = refused_commits(daemon)
+    wait_for(lambda: refused_commits(daemon) > tried, what="tried again")
+    engine.docker("network rm wide3")
+    daemon.wait_status(lambda s: s["state"] == "ok")
+    log = daemon.log.read_text()
+    assert log.count("<3>kernel-refused: ") == log.count("Solved: kernel-refused: ") > 0
 
 
 def test_table_owned_by_another_program(lab, host, web, daemon):
