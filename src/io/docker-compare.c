@@ -13,19 +13,12 @@ static bool key_values_equal(const struct key_values *a, const struct key_values
 	return true;
 }
 
-static bool binding_equal(const struct port_binding *a, const struct port_binding *b)
-{
-	return a->protocol == b->protocol && a->host_ip_kind == b->host_ip_kind &&
-	       inet_equal(&a->host_ip, &b->host_ip) && a->container_port == b->container_port &&
-	       a->host_port == b->host_port;
-}
-
 static bool bindings_equal(const struct port_bindings *a, const struct port_bindings *b)
 {
 	if (a->n != b->n)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
-		if (!binding_equal(&a->items[i], &b->items[i]))
+		if (port_binding_compare(&a->items[i], &b->items[i]) != 0)
 			return false;
 	return true;
 }
@@ -85,20 +78,15 @@ static bool bound_agree(const struct port_bindings *known, const struct port_bin
 	size_t i = 0, j = 0;
 
 	/* What the list has of routed ports is known. */
-	vec_foreach (b, listed) {
-		bool found = !is_routed(b);
-
-		vec_foreach (k, known)
-			found = found || binding_equal(k, b);
-		if (!found)
+	vec_foreach (b, listed)
+		if (is_routed(b) && !vec_find(known, b, port_binding_compare))
 			return false;
-	}
 	for (;;) {
 		const struct port_binding *a = next_bound(known, &i), *b = next_bound(listed, &j);
 
 		if (!a || !b)
 			return !a && !b;
-		if (!binding_equal(a, b))
+		if (port_binding_compare(a, b) != 0)
 			return false;
 	}
 }
