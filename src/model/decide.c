@@ -337,9 +337,9 @@ static int decide_source(struct context *c, struct net *net)
 
 /*
  * Where does a binding without host address go? docker-ipv6nat's host_binding_ipv6 names an
- * address. Docker's own host_binding_ipv4 (of the network, or the engine's --ip, which only the
- * default bridge's options show) may hold an IPv6 literal, and if it holds an IPv4 address other
- * than 0.0.0.0 there is no IPv6 binding at all.
+ * address. Docker's own host_binding_ipv4 (which on the default bridge also shows the engine's --ip,
+ * and concerns no other network there) may hold an IPv6 literal, and if it holds an IPv4 address
+ * other than 0.0.0.0 there is no IPv6 binding at all.
  */
 static int decide_binding(struct context *c, struct net *net)
 {
@@ -353,15 +353,9 @@ static int decide_binding(struct context *c, struct net *net)
 				  "use an IPv6 address without prefix length");
 
 	value = key_values_get(&n->options, DOCKER_BRIDGE "host_binding_ipv4");
-	vec_foreach (other, &c->snapshot->networks) {
-		if (value)
-			break;
-		if (option_bool(other, DOCKER_BRIDGE "default_bridge", false))
-			value = key_values_get(&other->options, DOCKER_BRIDGE "host_binding_ipv4");
-	}
-	if (value && strcmp(value, "0.0.0.0") == 0)
+	if (!value || strcmp(value, "0.0.0.0") == 0)
 		net->default_binding_known = true;
-	else if (value && inet_is_zero(&net->binding))
+	else if (inet_is_zero(&net->binding))
 		net->default_binding_known = inet_parse(value, &net->binding) == 0;
 	net->host_ports =
 		!gateway_mode_is(n, "routed") || !engine_at_least(&c->snapshot->engine, 27, 0, 0);

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import Capture, outcome, peer_of, tcp_ask, udp_ask, wait_for
+from lab import Capture, Daemon, outcome, peer_of, tcp_ask, udp_ask, wait_for
 from reach import link_local
 
 pytestmark = pytest.mark.engine_any
@@ -125,6 +125,26 @@ def test_ports_chosen_by_the_engine(lab, world):
 def test_host_binding_ipv6_is_the_only_address_translated(lab, world):
     assert peer_of(tcp_ask(lab.client, FIRST, 8086)) == "fd00:7::1"
     assert list(ports(world, "bound")) == [("tcp", SECOND, 8086)]
+
+
+# "ip" in daemon.json is the default binding of the default bridge alone.
+def test_ip_of_the_engine(make_lab, make_engine):
+    lab = make_lab()
+    lab.host.ip(f"addr add {SECOND}/64 dev eth0 nodad")
+    engine = make_engine(lab, config={"ip": SECOND})
+    daemon = Daemon(engine)
+    try:
+        engine.network("ula", ULA)
+        engine.run("user", "--network ula -p 8080:80")
+        engine.run("default", "-p 8081:80")
+        daemon.start()
+        daemon.sync()
+        for address, port, name in (FIRST, 8080, "user"), (SECOND, 8080, "user"), (SECOND, 8081, "default"):
+            assert tcp_ask(lab.client, address, port) == f"{name} tcp:80 from {lab.client.v6}"
+        assert outcome(tcp_ask, lab.client, FIRST, 8081) == "refused"
+    finally:
+        daemon.stop()
+        daemon.close()
 
 
 def test_loopback_binding_stays_with_docker_proxy(lab, world):

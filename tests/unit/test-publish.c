@@ -5,7 +5,7 @@
 #define OPTION_V4 WORLD_BRIDGE "host_binding_ipv4"
 #define OPTION_V6 WORLD_BRIDGE "host_binding_ipv6"
 
-/* One uplink, one ULA network, a default bridge without IPv6 whose default binding is known. */
+/* One uplink, one ULA network, a default bridge without IPv6. */
 static void basic_world(struct world *w, unsigned major, unsigned minor, unsigned patch)
 {
 	world_init(w, major, minor, patch);
@@ -594,19 +594,32 @@ static void test_assumptions(void **state)
 	}
 }
 
-/* Property: without a default bridge to tell the engine's default binding, "" is not assumed. */
-static void test_unknown_default_binding(void **state)
+/* Property: the engine's --ip, which the default bridge's options show, concerns no other network,
+ * neither what is assumed there nor what is bound; nor need there be a default bridge. */
+static void test_binding_of_the_default_bridge(void **state)
 {
+	static const char *const bindings[] = { "2001:db8:1::16", "127.0.0.1", NULL };
 	struct world w;
 
 	(void)state;
-	world_init(&w, 28, 5, 2);
-	(void)world_network(&w, "ula", "fd00:6::/64");
-	(void)world_starting(&w, "web", "ula", "fd00:6::2");
-	world_requested(&w, "web", ":8080->80/tcp");
-	world_requested(&w, "web", "[::]:8081->81/tcp");
-	expect_ports(&w, "web", "ula [::]:8081->81/tcp assumed");
-	world_done(&w);
+	for (size_t i = 0; i < N_ELEMENTS(bindings); i++) {
+		if (bindings[i]) {
+			basic_world(&w, 28, 5, 2);
+			world_option(&w, "bridge", OPTION_V4, bindings[i]);
+		} else {
+			world_init(&w, 28, 5, 2);
+			(void)world_network(&w, "ula", "fd00:6::/64");
+		}
+		(void)world_starting(&w, "web", "ula", "fd00:6::2");
+		world_requested(&w, "web", ":8080->80/tcp");
+		(void)world_container(&w, "old", "ula", "fd00:6::3");
+		world_requested(&w, "old", ":8081->80/tcp");
+		world_bound(&w, "old", "0.0.0.0:8081->80/tcp");
+		world_bound(&w, "old", "[::]:8081->80/tcp");
+		expect_ports(&w, "web", "ula [::]:8080->80/tcp assumed");
+		expect_ports(&w, "old", "ula [::]:8081->80/tcp active");
+		world_done(&w);
+	}
 }
 
 /* Property: of several networks the one that will be the gateway must know the address. */
@@ -814,7 +827,7 @@ int main(void)
 		cmocka_unit_test(test_gwbridge),
 		cmocka_unit_test(test_ipv4_only),
 		cmocka_unit_test(test_assumptions),
-		cmocka_unit_test(test_unknown_default_binding),
+		cmocka_unit_test(test_binding_of_the_default_bridge),
 		cmocka_unit_test(test_assumption_waits_for_gateway),
 		cmocka_unit_test(test_assumption_ipv6_only),
 		cmocka_unit_test(test_networks_by_name),
