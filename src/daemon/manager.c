@@ -208,39 +208,6 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-int manager_reload(struct manager *m, char **ret_error)
-{
-	struct config config = {};
-	int r;
-
-	r = config_load(m->options.config_file, &config, ret_error);
-	if (r < 0) {
-		m->config_errors++;
-		return r;
-	}
-	if (!same_text(config.docker_host, m->config.docker_host) ||
-	    !same_text(config.docker_cert_path, m->config.docker_cert_path) ||
-	    config.resync_s != m->config.resync_s) {
-		struct docker *old = m->docker;
-
-		config_done(&m->config);
-		m->config = config;
-		r = open_docker(m);
-		if (r < 0) {
-			m->docker = old;
-			return r;
-		}
-		docker_free(old);
-	} else {
-		config_done(&m->config);
-		m->config = config;
-	}
-	adopt_config(m);
-	vec_done(&m->sysctls);
-	manager_dirty(m);
-	return 0;
-}
-
 static void on_docker_synced(void *userdata, int error)
 {
 	struct manager *m = userdata;
@@ -248,6 +215,53 @@ static void on_docker_synced(void *userdata, int error)
 	m->waiting_for_docker = false;
 	m->sync_error = error;
 	manager_dirty(m);
+}
+
+static int reopen_docker(struct manager *m)
+{
+	struct docker *old = m->docker;
+	int r;
+
+	r = open_docker(m);
+	if (r < 0)
+		return r;
+	docker_free(old);
+	/* The old one calls nobody any more: whoever waits for it is told by the new one. */
+	if (m->waiting_for_docker && docker_resync(m->docker, on_docker_synced, m) < 0)
+		on_docker_synced(m, -ENOMEM);
+	return 0;
+}
+
+int manager_reload(struct manager *m, char **ret_error)
+{
+	struct config old = m->config, config = {};
+	int r;
+
+	r = config_load(m->options.config_file, &config, ret_error);
+	if (r < 0) {
+		m->config_errors++;
+		return r;
+	}
+	m->config = config;
+	if (!same_text(config.docker_host, old.docker_host) ||
+	    !same_text(config.docker_cert_path, old.docker_cert_path) ||
+	    config.resync_s != old.resync_s)
+		r = reopen_docker(m);
+	if (r < 0) {
+		if (r == -EINVAL &&
+		    asprintf(ret_error, "the Docker engine's address \"%s\" cannot be used",
+			     m->docker_config.host) < 0)
+			*ret_error = NULL;
+		m->config_errors++;
+		m->config = old;
+		config_done(&config);
+		return r;
+	}
+	config_done(&old);
+	adopt_config(m);
+	vec_done(&m->sysctls);
+	manager_dirty(m);
+	return 0;
 }
 
 int manager_sync(struct manager *m, void (*done)(void *userdata, int error), void *userdata)

@@ -221,6 +221,26 @@ def test_reload_of_a_bad_configuration(host, running):
     assert running.find_network("ula")["mode"] == "off" and generation(host) == before
 
 
+def test_reload_of_an_address_that_cannot_be_used(host, daemon, monkeypatch):
+    """As any other bad configuration, as often as it is asked for."""
+    command = daemon.command
+    monkeypatch.setattr(daemon, "command", lambda *args: [
+        w for w in command(*args) if w not in ("--docker", daemon.docker)])
+    good = f"[Docker]\nHost={daemon.docker}\n[Network ula]\nMode=off\n"
+    daemon.configure(good)
+    daemon.start()
+    daemon.sync()
+    daemon.configure("[Docker]\nHost=tcp://[::1]:2375/path\n")
+    for _ in range(2):
+        done = daemon.ctl("reload")
+        assert done.returncode == 1 and '"tcp://[::1]:2375/path" cannot be used' in done.stderr
+    daemon.sync()
+    assert daemon.status()["state"] == "ok" and daemon.find_network("ula")["mode"] == "off"
+    daemon.configure(good)
+    daemon.ctl("reload", check=True)
+    daemon.sync()
+
+
 # -- one-shot runs ----------------------------------------------------------------------------
 
 def test_dry_run(lab, host, daemon):

@@ -8,6 +8,7 @@ without haste, says it once, and catches up as soon as the engine is understood 
 wrong with one answer holds up no other.
 """
 
+import concurrent.futures
 import time
 from types import SimpleNamespace
 
@@ -147,6 +148,20 @@ def test_sync_during_silence(lab, engine, relay, daemon):
     assert len(log_lines(daemon, "has not answered")) == 1
     relay.fault("pass")
     daemon.wait_status(lambda s: s["state"] == "ok")
+    daemon.sync()
+
+
+# ... also when a reload has made it connect anew meanwhile, and so is who asks after that.
+def test_sync_across_a_reload(relay, daemon):
+    relay.fault("stall", LIST)
+    n = len(relay.seen(LIST))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(daemon.ctl, "sync")
+        wait_for(lambda: relay.seen(LIST)[n:])
+        daemon.configure("[Docker]\nResyncSec=3000\n")
+        daemon.ctl("reload", check=True)
+        relay.fault("pass")
+        assert waiting.result().returncode == 0
     daemon.sync()
 
 
