@@ -120,6 +120,9 @@ def main():
     except (Unavailable, RuntimeError, AssertionError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ndemo: interrupted; nothing was left behind", file=sys.stderr)
+        return 130
     say(paint(31, "\nSomething does not work as it should.") if demo.failed else
         paint(32, "\nAll as it should be; nothing was left behind."))
     return 1 if demo.failed else 0

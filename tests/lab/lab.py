@@ -139,6 +139,21 @@ def _exit_on(signum, _frame):
     sys.exit(128 + signum)
 
 
+@contextlib.contextmanager
+def _unhurried():
+    """Ctrl-C once more, or a terminal that closes, does not end what is done in here halfway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {signum: signal.signal(signum, signal.SIG_IGN)
+              for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
 # -- the lab ----------------------------------------------------------------------------------
 
 class Node(Netns):
@@ -171,9 +186,10 @@ class Lab:
         self.ra = ra
         self._owner = os.getpid()
         atexit.register(self.close)
-        if threading.current_thread() is threading.main_thread() and \
-                signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _exit_on)
+        if threading.current_thread() is threading.main_thread():
+            for signum in signal.SIGTERM, signal.SIGHUP:
+                if signal.getsignal(signum) == signal.SIG_DFL:
+                    signal.signal(signum, _exit_on)
         try:
             self._build(hosts)
         except BaseException:
@@ -266,7 +282,11 @@ class Lab:
     def close(self):
         if os.getpid() != self._owner or self.dir is None:
             return
-        atexit.unregister(self.close)
+        with _unhurried():
+            atexit.unregister(self.close)
+            self._close()
+
+    def _close(self):
         try:
             for part in reversed(list(self.parts)):
                 with contextlib.suppress(Exception):

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -188,15 +189,18 @@ def test_relay_cuts_a_running_event_stream(lab, engine):
 
 
 # A test run that is ended by a signal leaves nothing; what a killed one leaves, the next lab takes.
-# A shell without job control starts what runs in the background with SIGINT ignored, and that is
-# inherited: the run asked here heeds it.
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_behind(signum, engine_version, make_lab):
+# A shell without job control starts what runs in the background with SIGINT ignored, nohup with SIGHUP,
+# and that is inherited: the run asked here heeds them.
+@pytest.mark.parametrize("signum, again", [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 0),
+                                           (signal.SIGINT, 20), (signal.SIGKILL, 0)])
+def test_nothing_is_left_behind(signum, again, engine_version, make_lab):
+    """Nor is the end of a run cut short by him who cannot wait for it."""
     script = textwrap.dedent(f"""
         import signal, sys, time
         sys.path.insert(0, {str(TESTS)!r})
         from lab import Engine, Lab
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         lab = Lab()
         engine = Engine(lab, version={engine_version!r}).start()
         engine.run("web", "-p 8080:80")
@@ -208,6 +212,9 @@ def test_nothing_is_left_behind(signum, engine_version, make_lab):
     directory = Path(child.stdout.readline().strip())
     assert directory.is_dir()
     child.send_signal(signum)
+    for _ in range(again):
+        time.sleep(0.05)
+        child.send_signal(signum)
     child.wait(60)
     if signum == signal.SIGKILL:
         assert directory.is_dir()
