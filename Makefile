@@ -10,6 +10,7 @@ BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man
 BASHCOMPDIR = $(PREFIX)/share/bash-completion/completions
 ZSHCOMPDIR = $(PREFIX)/share/zsh/site-functions
+DOCDIR = $(PREFIX)/share/doc/ipv6nat
 UNITDIR = $(PREFIX)/lib/systemd/system
 SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 TMPFILESDIR = $(PREFIX)/lib/tmpfiles.d
@@ -18,6 +19,8 @@ SYSCONFDIR ?= /etc
 CC ?= cc
 PKG_CONFIG ?= pkg-config
 PYTEST ?= /usr/bin/pytest-3
+# -r: what failed, and what was skipped for which reason
+PYTESTFLAGS := -q -p no:cacheprovider -rfEs
 B := build$(if $(SAN),/san)
 
 # ------------------------------------------------------------------- flags
@@ -130,8 +133,10 @@ bench: deps ## the numbers, as ratios measured side by side (QUICK=1: in two min
 check-programs: $(addprefix $(B)/test-,$(TESTS)) $(addprefix $(B)/replay-,$(FUZZERS))
 
 check-unit: $(addprefix $(B)/test-,$(TESTS)) ## unit tests, some of them on the real kernel
-	$(Q)for t in $^; do $$t >$(B)/test.log 2>&1 && tail -n 1 $(B)/test.log | sed "s|^|$$t |" || \
-		{ cat $(B)/test.log; exit 1; }; done
+	$(Q)for t in $^; do $$t >$(B)/test.log 2>&1 || { cat $(B)/test.log; exit 1; }; \
+		awk -v test=$$t '/^.  PASSED/ || /^SKIP/ { print test, $$0 } \
+			/^.  SKIPPED . test_/ && reason !~ /SKIPPED/ { print "   ", $$4, "skipped:", reason } \
+			{ reason = $$0 }' $(B)/test.log; done
 
 check-corpus: $(addprefix $(B)/replay-,$(FUZZERS)) ## the fuzzers' corpora
 	$(Q)for f in $(FUZZERS); do $(B)/replay-$$f tests/fuzz/corpus/$$f/* || exit 1; done
@@ -142,13 +147,13 @@ check-rules: all ## layers, names, documents, shell scripts
 check-net: all ## network tests on a real Docker Engine (ENGINE=20.10, 26.1 or 28.5)
 	$(Q)cd tests/net && IPV6NATD=$(or $(IPV6NATD),$(abspath $(B)/ipv6natd)) \
 		IPV6NATCTL=$(or $(IPV6NATCTL),$(abspath $(B)/ipv6natctl)) \
-		$(PYTEST) -q -p no:cacheprovider --engine $(or $(ENGINE),20.10) $(TESTARGS)
+		$(PYTEST) $(PYTESTFLAGS) --engine $(or $(ENGINE),20.10) $(TESTARGS)
 
 check-machine: all ## as a service in a Debian with systemd (nspawn) and a real Docker Engine
-	$(Q)cd tests/machine && $(PYTEST) -q -p no:cacheprovider --ignore=test_package.py $(TESTARGS)
+	$(Q)cd tests/machine && $(PYTEST) $(PYTESTFLAGS) --ignore=test_package.py $(TESTARGS)
 
 check-package: ## the Debian package: built, installed, upgraded and removed on Debian 12 and 13
-	$(Q)cd tests/machine && $(PYTEST) -q -p no:cacheprovider test_package.py $(TESTARGS)
+	$(Q)cd tests/machine && $(PYTEST) $(PYTESTFLAGS) test_package.py $(TESTARGS)
 
 QEMU_TESTS := $(addprefix $(B)/test-,nft-text $(filter %-kernel,$(TESTS)))
 check-qemu: all $(B)/lab-fake-engine $(QEMU_TESTS) ## kernel tests, and odd uplinks, on Debian's kernels in qemu
@@ -167,6 +172,7 @@ format: ## format all C files
 
 # -------------------------------------------------------------- installing
 UNITS := ipv6natd.service ipv6natd-off.service
+EXAMPLES := grafana prometheus
 
 install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/ipv6natd $(DESTDIR)$(SBINDIR)/ipv6natd
@@ -177,12 +183,15 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 644 contrib/completion/ipv6natctl.bash $(DESTDIR)$(BASHCOMPDIR)/ipv6natctl
 	ln -sf ipv6natctl $(DESTDIR)$(BASHCOMPDIR)/ipv6natd
 	install -D -m 644 contrib/completion/_ipv6natctl $(DESTDIR)$(ZSHCOMPDIR)/_ipv6natctl
+	for directory in $(EXAMPLES); do \
+		install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples/$$directory contrib/$$directory/* || exit 1; done
 	install -d $(DESTDIR)$(UNITDIR)
 	for unit in $(UNITS); do \
 		sed 's|/usr/sbin/|$(SBINDIR)/|; s|/usr/bin/|$(BINDIR)/|' systemd/$$unit \
 			>$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	install -D -m 644 systemd/ipv6nat.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/ipv6nat.conf
 	install -D -m 644 systemd/ipv6nat.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/ipv6nat.conf
+	install -d $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf.d
 	test -e $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf || \
 		install -D -m 644 contrib/ipv6nat.conf $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf
 
@@ -190,7 +199,9 @@ uninstall: ## remove what install has put there, but for the configuration
 	rm -f $(DESTDIR)$(SBINDIR)/ipv6natd $(DESTDIR)$(BINDIR)/ipv6natctl \
 		$(DESTDIR)$(MANDIR)/man8/ipv6natd.8 $(DESTDIR)$(MANDIR)/man1/ipv6natctl.1 \
 		$(DESTDIR)$(MANDIR)/man5/ipv6nat.conf.5 $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
-		$(DESTDIR)$(SYSUSERSDIR)/ipv6nat.conf $(DESTDIR)$(TMPFILESDIR)/ipv6nat.conf
+		$(DESTDIR)$(SYSUSERSDIR)/ipv6nat.conf $(DESTDIR)$(TMPFILESDIR)/ipv6nat.conf \
+		$(DESTDIR)$(BASHCOMPDIR)/ipv6natctl $(DESTDIR)$(BASHCOMPDIR)/ipv6natd $(DESTDIR)$(ZSHCOMPDIR)/_ipv6natctl
+	rm -rf $(DESTDIR)$(DOCDIR)
 
 # The whole tree with contrib/debian as debian/, so that the source package builds anywhere.
 DEB_TREE := build/deb/ipv6nat-$(VERSION)

@@ -113,6 +113,9 @@ compare_all severity $daemon_man "$({ echo PROBLEM_DOCKER_DISCONNECTED, PROBLEM_
 # shellcheck disable=SC2016 # backticks of Markdown
 compare_all problem README.md "$problems" "$(awk -F '|' '/^## / { inside = $0 ~ /Troubleshooting/ }
 	inside { print $3 }' README.md | grep -oP '`\K[a-z0-9-]+(?=`)')"
+# figures were measured: each row is one of those that bench.py has printed
+rows=$(sed -n '/^<!-- numbers -->/,/^<!-- .numbers -->/{/^|/p}' README.md)
+compare_all "recorded row" README.md "$(grep -xF "$rows" tests/bench/figures.txt || true)" "$rows"
 compare_all mode $daemon_man "$(table src/base/config.c modes | grep -vx auto)" "$(entries $daemon_man Modes)"
 compare_all reason $daemon_man "$(table src/base/ndp.c drops | grep -vx none)" \
 	"$(entries $daemon_man 'Neighbour discovery')"

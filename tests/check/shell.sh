@@ -8,6 +8,10 @@ if ! command -v shellcheck >/dev/null; then
 	echo "shellcheck is not installed"
 	exit 75
 fi
+if ! unlisted=$(git ls-files 2>&1 >/dev/null); then
+	echo "git does not list the files: $unlisted"
+	exit 75
+fi
 git ls-files -z --cached --others --exclude-standard |
 	while IFS= read -r -d '' file; do
 		[[ -f $file ]] || continue

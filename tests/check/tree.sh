@@ -6,6 +6,11 @@
 # as they are.
 set -euo pipefail
 
+if ! unlisted=$(git ls-files 2>&1 >/dev/null); then
+	echo "git does not list the files: $unlisted"
+	exit 75
+fi
+
 failed=0
 complain() {
 	echo "$1"

@@ -216,8 +216,10 @@ static void test_no_permission(void **state)
 {
 	struct world *w = *state;
 
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		print_message("needs root\n");
 		skip();
+	}
 	start_daemon(w);
 	assert_int_equal(ctl_as(w, 65534, ARGUMENTS((char *)(uintptr_t) "status")), 1);
 	assert_says(w->err, "no permission");
@@ -445,8 +447,10 @@ static void test_post(void **state)
 {
 	struct world *w = *state;
 
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		print_message("needs root\n");
 		skip();
+	}
 	start_daemon(w);
 	assert_int_equal(ctl(w, "sync"), 0);
 	w->sync_error = -ENOTCONN;

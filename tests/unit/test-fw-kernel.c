@@ -687,22 +687,28 @@ static void leftovers(struct world *w, enum ip6tables kind)
 
 static void test_leftovers_nft(void **state)
 {
-	if (system("command -v ip6tables-nft-restore > /dev/null") != 0)
+	if (system("command -v ip6tables-nft-restore > /dev/null") != 0) {
+		print_message("no ip6tables-nft\n");
 		skip();
+	}
 	leftovers(*state, IP6TABLES_NFT);
 }
 
 static void test_leftovers_legacy(void **state)
 {
-	if (system("ip6tables-legacy -S > /dev/null 2>&1") != 0)
+	if (system("ip6tables-legacy -S > /dev/null 2>&1") != 0) {
+		print_message("no ip6tables-legacy, or the kernel has no ip6_tables\n");
 		skip();
+	}
 	leftovers(*state, IP6TABLES_LEGACY);
 }
 
 static void test_docker_rules_nft(void **state)
 {
-	if (system("command -v ip6tables-nft-restore > /dev/null") != 0)
+	if (system("command -v ip6tables-nft-restore > /dev/null") != 0) {
+		print_message("no ip6tables-nft\n");
 		skip();
+	}
 	docker_rules(*state, "ip6tables-nft-restore");
 }
 
@@ -710,8 +716,10 @@ static void test_docker_rules_legacy(void **state)
 {
 	struct world *w = *state;
 
-	if (system("ip6tables-legacy -S > /dev/null 2>&1") != 0)
+	if (system("ip6tables-legacy -S > /dev/null 2>&1") != 0) {
+		print_message("no ip6tables-legacy, or the kernel has no ip6_tables\n");
 		skip();
+	}
 	docker_rules(w, "ip6tables-legacy-restore");
 }
 

@@ -507,8 +507,10 @@ static void test_read_only(void **state)
 	int r;
 
 	need_namespace();
-	if (unshare(CLONE_NEWNS) < 0)
+	if (unshare(CLONE_NEWNS) < 0) {
+		print_message("no mount namespace: %s\n", strerror(errno));
 		skip();
+	}
 	run("mount --make-rprivate / && mount --bind /proc/sys /proc/sys && "
 	    "mount -o remount,bind,ro /proc/sys");
 	r = link_read_sysctls(world.monitor);

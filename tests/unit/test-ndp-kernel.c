@@ -360,8 +360,10 @@ static bool is_exact(void)
 
 static void check_all_cases(bool exact)
 {
-	if (exact != is_exact())
-		skip(); /* bpf() is not to be had, or for everybody */
+	if (exact != is_exact()) {
+		print_message("bpf() is not to be had, or for everybody\n");
+		skip();
+	}
 	for (size_t i = 0; i < N_ELEMENTS(nd_cases); i++)
 		check_case(&nd_cases[i], exact);
 	assert_int_equal(counters().dad, 2);
