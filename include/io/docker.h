@@ -42,3 +42,5 @@ uint64_t docker_take_event(struct docker *d);
 /* Starts a full resync now. on_synced is called when the snapshot is current again, or with a
  * negative errno if that failed. */
 int docker_resync(struct docker *d, void (*on_synced)(void *userdata, int error), void *userdata);
+/* Another period of the full resync. */
+void docker_set_resync(struct docker *d, uint64_t resync_us);

@@ -37,7 +37,6 @@ struct manager {
 	sd_event *event;
 	struct manager_options options;
 	struct config config;
-	struct config_docker docker_config;
 
 	struct fw *fw;
 	struct link_monitor *link_monitor;

@@ -93,22 +93,22 @@ static int explain_fw_error(int r)
 	return log_error_errno(r, "Cannot open netfilter's netlink socket: %m");
 }
 
-static int open_docker(struct manager *m)
+static int open_docker(struct manager *m, const struct config *c, struct docker **ret)
 {
+	_cleanup_(config_docker_done) struct config_docker where = {};
 	struct docker_config dc;
 	int r;
 
-	config_docker_done(&m->docker_config);
-	r = config_docker_resolve(m->options.docker_option, &m->config, &m->docker_config);
+	r = config_docker_resolve(m->options.docker_option, c, &where);
 	if (r < 0)
 		return log_oom();
 	dc = (struct docker_config){
-		.host = m->docker_config.host,
-		.cert_path = m->docker_config.cert_path,
-		.tls_verify = m->docker_config.tls_verify,
-		.resync_us = m->config.resync_s * UINT64_C(1000000),
+		.host = where.host,
+		.cert_path = where.cert_path,
+		.tls_verify = where.tls_verify,
+		.resync_us = c->resync_s * UINT64_C(1000000),
 	};
-	return docker_new(m->event, &dc, &docker_callbacks, m, &m->docker);
+	return docker_new(m->event, &dc, &docker_callbacks, m, ret);
 }
 
 static int add_sources(struct manager *m)
@@ -168,7 +168,7 @@ int manager_new(sd_event *event, struct config *config, const struct manager_opt
 	r = ndp_new(event, &ndp_callbacks, m, &m->ndp);
 	if (r < 0)
 		return log_error_errno(r, "Cannot set up the responder: %m");
-	r = open_docker(m);
+	r = open_docker(m, &m->config, &m->docker);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(&m);
@@ -194,7 +194,6 @@ struct manager *manager_free(struct manager *m)
 	problems_done(&m->logged);
 	vec_done(&m->sysctls);
 	vec_done(&m->waiters);
-	config_docker_done(&m->docker_config);
 	config_done(&m->config);
 	sd_event_unref(m->event);
 	free(m);
@@ -217,47 +216,46 @@ static void on_docker_synced(void *userdata, int error)
 	manager_dirty(m);
 }
 
-static int reopen_docker(struct manager *m)
+/* Who waits for a synchronisation gets that of the new engine. */
+static int replace_docker(struct manager *m, const struct config *c)
 {
-	struct docker *old = m->docker;
+	struct docker *docker = NULL;
 	int r;
 
-	r = open_docker(m);
+	r = open_docker(m, c, &docker);
 	if (r < 0)
 		return r;
-	docker_free(old);
-	/* The old one calls nobody any more: whoever waits for it is told by the new one. */
-	if (m->waiting_for_docker && docker_resync(m->docker, on_docker_synced, m) < 0)
-		on_docker_synced(m, -ENOMEM);
+	docker_free(m->docker);
+	m->docker = docker;
+	if (m->waiting_for_docker) {
+		r = docker_resync(docker, on_docker_synced, m);
+		if (r < 0)
+			on_docker_synced(m, r);
+	}
 	return 0;
 }
 
 int manager_reload(struct manager *m, char **ret_error)
 {
-	struct config old = m->config, config = {};
+	struct config config = {};
 	int r;
 
 	r = config_load(m->options.config_file, &config, ret_error);
+	if (r >= 0 && (!same_text(config.docker_host, m->config.docker_host) ||
+		       !same_text(config.docker_cert_path, m->config.docker_cert_path)))
+		r = replace_docker(m, &config);
 	if (r < 0) {
-		m->config_errors++;
-		return r;
-	}
-	m->config = config;
-	if (!same_text(config.docker_host, old.docker_host) ||
-	    !same_text(config.docker_cert_path, old.docker_cert_path) ||
-	    config.resync_s != old.resync_s)
-		r = reopen_docker(m);
-	if (r < 0) {
-		if (r == -EINVAL &&
-		    asprintf(ret_error, "the Docker engine's address \"%s\" cannot be used",
-			     m->docker_config.host) < 0)
-			*ret_error = NULL;
-		m->config_errors++;
-		m->config = old;
 		config_done(&config);
+		m->config_errors++;
 		return r;
 	}
-	config_done(&old);
+	if (config.resync_s != m->config.resync_s) {
+		docker_set_resync(m->docker, config.resync_s * UINT64_C(1000000));
+		(void)sd_event_source_set_time_relative(m->resync,
+							config.resync_s * UINT64_C(1000000));
+	}
+	config_done(&m->config);
+	m->config = config;
 	adopt_config(m);
 	vec_done(&m->sysctls);
 	manager_dirty(m);

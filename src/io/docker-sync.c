@@ -350,6 +350,12 @@ int docker_resync(struct docker *d, void (*on_synced)(void *userdata, int error)
 	return 0;
 }
 
+void docker_set_resync(struct docker *d, uint64_t resync_us)
+{
+	d->resync_us = resync_us;
+	docker_sync_soon(d, resync_us);
+}
+
 void docker_sync_free(struct docker *d)
 {
 	struct sync *s = &d->sync;

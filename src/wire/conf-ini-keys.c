@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <strings.h>
+#include <sys/un.h>
 
 /* Values */
 
@@ -123,14 +124,25 @@ static void reset_string(void *field)
 	*text = NULL;
 }
 
+/* As io/docker takes it, but for what only a connection tells. */
 static int parse_docker_host(const char *value, void *field)
 {
-	static const char *const schemes[] = { "unix:///", "tcp://", "https://" };
+	static const char *const schemes[] = { "tcp://", "https://" };
+	size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
-	for (size_t i = 0; i < N_ELEMENTS(schemes); i++)
-		if (strncmp(value, schemes[i], strlen(schemes[i])) == 0 &&
-		    (i == 0 || value[strlen(schemes[i])] != '\0'))
+	if (strncmp(value, "unix:///", strlen("unix:///")) == 0)
+		return strlen(value) - strlen("unix://") <= path_max ? parse_string(value, field)
+								     : -EINVAL;
+	for (size_t i = 0; i < N_ELEMENTS(schemes); i++) {
+		const char *host = value + strlen(schemes[i]);
+		size_t n;
+
+		if (strncmp(value, schemes[i], strlen(schemes[i])) != 0)
+			continue;
+		n = strcspn(host, "/@?# \t");
+		if (n > 0 && (host[n] == '\0' || strcmp(host + n, "/") == 0))
 			return parse_string(value, field);
+	}
 	return -EINVAL;
 }
 
@@ -350,7 +362,7 @@ static const struct conf_key daemon_keys[] = {
 
 static const struct conf_key docker_keys[] = {
 	{ "Host", parse_docker_host, reset_string, FIELD(config, docker_host),
-	  "unix:///PATH, tcp://HOST:PORT or https://HOST:PORT", NULL },
+	  "unix:///PATH (at most 107 bytes), tcp://HOST:PORT or https://HOST:PORT", NULL },
 	{ "CertPath", parse_path, reset_string, FIELD(config, docker_cert_path), "an absolute path",
 	  NULL },
 	{ "ResyncSec", parse_seconds, NULL, FIELD(config, resync_s),

@@ -158,7 +158,7 @@ def test_sync_across_a_reload(relay, daemon):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(daemon.ctl, "sync")
         wait_for(lambda: relay.seen(LIST)[n:])
-        daemon.configure("[Docker]\nResyncSec=3000\n")
+        daemon.configure("[Docker]\nResyncSec=3600\nCertPath=/nowhere\n")
         daemon.ctl("reload", check=True)
         relay.fault("pass")
         assert waiting.result().returncode == 0
@@ -218,6 +218,17 @@ def test_sync_finds_what_events_did_not_tell(lab, engine, world, relay, daemon):
     daemon.sync()
     assert is_mapped(engine.host, 8081) == runs
     assert ("other" in containers(daemon.status(), "ula")) == runs
+
+
+# The period is one of the keys that a reload changes; the engine stays connected meanwhile.
+def test_period_changes(lab, engine, world, relay, daemon):
+    greetings = len(relay.seen(PING))
+    relay.fault("stall", EVENTS)
+    runs = toggle(world)
+    daemon.configure("[Docker]\nResyncSec=1\n")
+    daemon.ctl("reload", check=True)
+    assert_caught_up(lab, daemon, engine, runs)
+    assert len(relay.seen(PING)) == greetings
 
 
 # The periodic look fails although events come: what is known stays, what events tell is believed.

@@ -208,6 +208,11 @@ def test_report_of_advertisements(lab, host, engine):
     host.sysctl(f"{CONF}/eth0/accept_ra", 2)
     daemon.sync()
     assert "accept-ra" not in codes(daemon)
+    # no notification tells, but the next look at everything, whose period a reload changes
+    daemon.configure("[Docker]\nResyncSec=1\n[Firewall]\nForwarding=report\n")
+    daemon.ctl("reload", check=True)
+    host.sysctl(f"{CONF}/eth0/accept_ra", 1)
+    daemon.wait_status(lambda s: "accept-ra" in [p["code"] for p in s["problems"]])
     daemon.stop()
 
 

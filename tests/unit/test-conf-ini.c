@@ -323,6 +323,10 @@ static void test_errors(void **state)
 		{ "[Daemon]\nLogLevel=loud", "f.conf:2: LogLevel=loud: expected" },
 		{ "[Docker]\nHost=/var/run", "f.conf:2: Host=/var/run: expected unix:///PATH" },
 		{ "[Docker]\nHost=http://", "f.conf:2: Host=" },
+		{ "[Docker]\nHost=tcp://", "f.conf:2: Host=tcp://: expected" },
+		{ "[Docker]\nHost=tcp://h:1/path", "f.conf:2: Host=tcp://h:1/path: expected" },
+		{ "[Docker]\nHost=tcp://me@h:1", "f.conf:2: Host=tcp://me@h:1: expected" },
+		{ "[Docker]\nHost=https://a b", "f.conf:2: Host=https://a b: expected" },
 		{ "[Docker]\nCertPath=x", "f.conf:2: CertPath=x: expected an absolute path" },
 		{ "[Docker]\nResyncSec=0", "f.conf:2: ResyncSec=0: expected a number of" },
 		{ "[Docker]\nResyncSec=-1", "f.conf:2: ResyncSec" },
@@ -351,6 +355,21 @@ static void test_errors(void **state)
 	expect_error_bytes(nul, sizeof(nul) - 1, "f.conf:2: control character 0x00");
 }
 
+/* What cannot be connected to is found before it is in force: a path of 107 bytes can, 108 cannot. */
+static void test_docker_path(void **state)
+{
+	char text[256];
+	struct config c;
+
+	(void)state;
+	config_init(&c);
+	snprintf(text, sizeof(text), "[Docker]\nHost=unix:///%0*d", 106, 0);
+	parse_ok(text, &c);
+	config_done(&c);
+	snprintf(text, sizeof(text), "[Docker]\nHost=unix:///%0*d", 107, 0);
+	expect_error(text, "f.conf:2: Host=unix:///000");
+}
+
 /* A directory can be opened, but not read: an errno, not an empty configuration. */
 static void test_read_error(void **state)
 {
@@ -369,11 +388,12 @@ static void test_read_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_keys),   cmocka_unit_test(test_sample),
-		cmocka_unit_test(test_warnings),   cmocka_unit_test(test_layout),
-		cmocka_unit_test(test_long_names), cmocka_unit_test(test_line_length),
-		cmocka_unit_test(test_repetition), cmocka_unit_test(test_network_order),
-		cmocka_unit_test(test_errors),     cmocka_unit_test(test_read_error),
+		cmocka_unit_test(test_all_keys),    cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_warnings),    cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_long_names),  cmocka_unit_test(test_line_length),
+		cmocka_unit_test(test_repetition),  cmocka_unit_test(test_network_order),
+		cmocka_unit_test(test_errors),      cmocka_unit_test(test_read_error),
+		cmocka_unit_test(test_docker_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
