@@ -114,6 +114,7 @@ struct network {
 	bool internal;
 	bool config_only;
 	bool ingress;
+	bool swarm; /* scope: on a manager the list has the cluster's view, without IPv6 or subnets */
 	VEC(struct network_subnet) subnets; /* IPv6 only */
 	struct key_values options;          /* "com.docker.network.", "ipv6nat." */
 	struct key_values labels;           /* "ipv6nat." only */

@@ -7,7 +7,7 @@
 
 bool docker_network_matters(const struct network *n)
 {
-	return n->ipv6 && !n->config_only && strcmp(n->driver, "bridge") == 0;
+	return (n->ipv6 || n->swarm) && !n->config_only && strcmp(n->driver, "bridge") == 0;
 }
 
 /* Moves the item just added at the end to its place. */
@@ -186,9 +186,15 @@ static bool apply_listed_network(struct docker *d, struct network *n)
 		network_done(n);
 		return false;
 	}
-	/* The lists have no members. */
-	if (docker_network_matters(n))
+	/* The lists have no members, and of a swarm's network perhaps nothing that counts here. */
+	if (docker_network_matters(n)) {
 		docker_read(d, o, QUEUE_NETWORKS);
+		o->gate = n->swarm && !d->snapshot.complete;
+		if (n->swarm && known) {
+			network_done(n);
+			return false;
+		}
+	}
 	if (!known)
 		return insert_network(d, n);
 	if (!network_equal_but_members(known, n)) {

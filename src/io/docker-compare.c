@@ -113,7 +113,8 @@ bool network_equal_but_members(const struct network *a, const struct network *b)
 	       strcmp(a->driver, b->driver) == 0 && a->ipv6 == b->ipv6 &&
 	       a->ipv6_only == b->ipv6_only && a->internal == b->internal &&
 	       a->config_only == b->config_only && a->ingress == b->ingress &&
-	       subnets_equal(a, b) && key_values_equal(&a->options, &b->options) &&
+	       a->swarm == b->swarm && subnets_equal(a, b) &&
+	       key_values_equal(&a->options, &b->options) &&
 	       key_values_equal(&a->labels, &b->labels);
 }
 

@@ -54,6 +54,14 @@ static void drop(struct docker *d, enum object_kind kind, const char *id)
 	docker_dropped(d, o);
 }
 
+static void revive_network(struct docker *d, const char *id)
+{
+	struct object *o = docker_object(d, OBJECT_NETWORK, id);
+
+	if (o)
+		o->gone = false;
+}
+
 static void on_container_event(struct docker *d, const struct docker_event *e)
 {
 	if (strcmp(e->action, "destroy") == 0) {
@@ -75,6 +83,9 @@ static void on_network_event(struct docker *d, const struct docker_event *e)
 		drop(d, OBJECT_NETWORK, e->id);
 		return;
 	}
+	/* A swarm's network comes back under its ID with the next task on this host. */
+	if (strcmp(e->action, "create") == 0)
+		revive_network(d, e->id);
 	n = snapshot_find_network(&d->snapshot, e->id);
 	/* A network never changes but for its members, and only some networks' are of use. */
 	if (!n || docker_network_matters(n))

@@ -204,7 +204,7 @@ void docker_forget_starting(struct docker *d, const char *id);
 void docker_drop_network(struct docker *d, const char *id);
 /* Both lists of the sync; true if the snapshot changed. */
 bool docker_apply_lists(struct docker *d);
-/* An IPv6 bridge: the only kind whose members anybody asks for. */
+/* An IPv6 bridge, or one that may be one on this host: the only kind that is read one by one. */
 bool docker_network_matters(const struct network *n);
 
 /* docker-compare.c */

@@ -144,6 +144,13 @@ static int decode_flags(const json_t *object, struct network *n, const char **re
 	return 0;
 }
 
+static bool is_swarm(const json_t *object)
+{
+	const char *scope = json_string_value(docker_json_get(object, "Scope"));
+
+	return scope && strcmp(scope, "swarm") == 0;
+}
+
 static int check_bridge_name(struct network *n, const char **ret_why)
 {
 	for (size_t i = 0; i < n->options.n; i++) {
@@ -179,6 +186,7 @@ static int decode_network(const json_t *object, struct network *n, const char **
 		r = docker_json_text(docker_json_get(object, "Driver"), &n->driver, ret_why);
 	if (r == 0)
 		r = decode_flags(object, n, ret_why);
+	n->swarm = is_swarm(object);
 	if (r == 0)
 		r = decode_subnets(docker_json_get(object, "IPAM"), n, ret_why);
 	if (r == 0)

@@ -4,7 +4,8 @@
     client --- router === host (engine, swarm of one; docker_gwbridge made with --ipv6 beforehand)
 
 Property: a task's ports belong to docker_gwbridge, which is in no list of its container's networks;
-they are published on IPv6 all the same, and the task gets out.
+they are published on IPv6 all the same, and the task gets out. A bridge that is the swarm's network
+is on this host while a task needs it, and is the bridge that it is here.
 """
 
 import pytest
@@ -12,7 +13,21 @@ import pytest
 from lab import Container, outcome, tcp_ask, udp_ask, wait_for
 from reach import answers, reach
 
-GATEWAY_NET = "fd00:99::/64"
+GATEWAY_NET, NEAR_NET = "fd00:99::/64", "fd00:98::/64"
+
+
+def serve(engine, name, network, port):
+    # by its ID the image is not looked for in a registry
+    image = engine.api("GET", "/images/json")[0]["Id"]
+    engine.docker(f"service create --detach --no-resolve-image --name {name} --network {network} "
+                  f"--publish mode=host,published={port},target=80 "
+                  f"--publish mode=host,published={port},target=80,protocol=udp",
+                  image, f"echo-server {name} tcp:80 udp:80")
+
+
+def running(engine, name):
+    return engine.docker(f"service ps --filter desired-state=running --format {{{{.CurrentState}}}} {name}"
+                         ).startswith("Running")
 
 
 def build(engine):
@@ -21,14 +36,14 @@ def build(engine):
                    "-o com.docker.network.bridge.enable_icc=false")
     engine.docker("swarm init --advertise-addr", engine.host.v4)
     engine.docker("network create -d overlay over")
-    # by its ID the image is not looked for in a registry
-    image = engine.api("GET", "/images/json")[0]["Id"]
-    engine.docker("service create --detach --no-resolve-image --name task --network over "
-                  "--publish mode=host,published=8080,target=80 "
-                  "--publish mode=host,published=8080,target=80,protocol=udp",
-                  image, "echo-server task tcp:80 udp:80")
-    wait_for(lambda: engine.docker("service ps --format {{.CurrentState}} task").startswith("Running"), 60)
-    return engine.api("GET", "/containers/json")[0]
+    serve(engine, "task", "over", 8080)
+    wait_for(lambda: running(engine, "task"), 60)
+    task = engine.api("GET", "/containers/json")[0]
+    engine.docker("network create --config-only --ipv6 --subnet", NEAR_NET, "near-here")
+    engine.docker("network create -d bridge --scope swarm --config-from near-here near")
+    serve(engine, "next", "near", 8081)
+    wait_for(lambda: running(engine, "next"), 60)
+    return task
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +61,9 @@ def overlays(engine):
 def world(make_world, module_engine):
     task, daemon = make_world(lambda: build(module_engine))
     yield task, daemon
-    module_engine.docker("service rm task")
+    module_engine.docker("service rm task next")
     wait_for(lambda: not module_engine.api("GET", "/containers/json?all=1"), 30)
-    module_engine.docker("network rm over")
+    module_engine.docker("network rm over near")
     module_engine.docker("swarm leave --force")
     wait_for(lambda: not overlays(module_engine), 30)
 
@@ -68,3 +83,28 @@ def test_task_gets_out(lab, world, module_engine):
     task = Container(module_engine, world[0]["Id"], "task")
     assert reach(task.ns, lab.client.v6) == answers("client", lab.host.v6)
     assert outcome(tcp_ask, task.ns, lab.host.v6, 8080).startswith("task ")
+
+
+# In a manager's list it has no IPv6 and no subnets. It keeps its ID when it comes again.
+def test_bridge_of_the_swarm(lab, world, module_engine):
+    daemon = world[1]
+
+    def is_near(status):
+        return [n["subnets"] for n in status["networks"] if n["name"] == "near"] == [[NEAR_NET]]
+
+    for n in 1, 2:
+        daemon.sync()
+        assert is_near(daemon.status())
+        for ask, protocol in (tcp_ask, "tcp"), (udp_ask, "udp"):
+            assert ask(lab.client, lab.host.v6, 8081) == f"next {protocol}:80 from {lab.client.v6}"
+        if n == 1:
+            commits = daemon.status()["backend"]["commits"]
+            daemon.sync()
+            assert daemon.status()["backend"]["commits"] == commits
+            daemon.restart()
+            daemon.sync()
+            assert daemon.status()["backend"]["commits"] == 0
+            module_engine.docker("service scale --detach next=0")
+            daemon.wait_status(lambda s: not is_near(s), 30)
+            module_engine.docker("service scale --detach next=1")
+            wait_for(lambda: running(module_engine, "next"), 60)
