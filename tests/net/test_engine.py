@@ -11,6 +11,7 @@ that it is alone, once, and when the engine is back it says so, once, and knows 
 import contextlib
 import os
 import signal
+import time
 
 import pytest
 
@@ -179,10 +180,14 @@ def test_changes_while_nobody_listens(lab, engine, make_daemon):
             engine.network("other", "fd00:8::/64")
             engine.run("again", "--network other -p 8090:80")
             assert mappings(host)["tcp", 8090] == ("fd00:7::2", 80)
+            # events of the last two seconds are asked for: those that came before tell nothing
+            n_events = daemon.status()["docker"]["events"]
+            time.sleep(3)
             relay.up()
             daemon.wait_status(connected)
             daemon.sync()
             status = daemon.status()
+            assert status["docker"]["events"] == n_events
             prober.wait_more(5)
         assert prober.result["n_failed"] == 0
         assert containers(status, "ula") == {"web", "new-name"}
