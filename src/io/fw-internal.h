@@ -8,6 +8,7 @@
 
 #define FW_REQUEST 512 /* room for any request of ours but a transaction */
 #define FW_DUMP_ATTEMPTS 10
+#define FW_LARGE_COMMIT 64 /* changes: from here on, suspending the monitor is worth its calls */
 
 struct fw {
 	struct fw_callbacks callbacks;

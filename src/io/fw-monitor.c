@@ -130,12 +130,29 @@ static void defer_loss(struct fw *fw)
 	(void)sd_event_source_set_enabled(fw->lost_source, SD_EVENT_ONESHOT);
 }
 
-/* Messages that are queued already stay. The number comes first: whoever commits between the two is
- * told twice rather than never. */
+/*
+ * The kernel counts a transaction first and tells of it at its end, some milliseconds later if it is
+ * large. One after the other, they are: when it has taken an empty one, all before it have been told.
+ */
+static void wait_until_told(struct fw *fw)
+{
+	static const struct ruleset_changes nothing;
+	_cleanup_(nft_batch_done) struct nft_batch batch = { 0 };
+
+	if (nft_batch_encode(&nothing, fw->command.seq + 1, false, &batch) < 0)
+		return;
+	fw->command.seq = batch.last_seq + 1;
+	(void)nlk_send(&fw->command, batch.data, batch.length);
+	nlk_drain(&fw->command);
+}
+
+/* Messages that are queued already stay. In this order, whoever commits in between is told twice
+ * rather than never. */
 void fw_monitor_suspend(struct fw *fw, uint32_t *ret_generation)
 {
 	*ret_generation = 0;
 	(void)fw_read_generation(fw, ret_generation);
+	wait_until_told(fw);
 	nlk_leave(&fw->monitor, NFNLGRP_NFTABLES);
 }
 

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #define BUFFER_MIN (1U << 20)
-#define LARGE_COMMIT 64 /* changes: from here on, suspending the monitor is worth its four calls */
 
 struct nlmsghdr *fw_request_begin(void *buffer, uint16_t type, uint16_t flags, uint8_t family)
 {
@@ -215,7 +214,7 @@ int fw_commit(struct fw *fw, const struct ruleset_changes *changes, struct fw_re
 
 	if (changes->n == 0)
 		return 0;
-	if (changes->n < LARGE_COMMIT)
+	if (changes->n < FW_LARGE_COMMIT)
 		return commit(fw, changes, ret_refusal);
 	fw_monitor_suspend(fw, &generation);
 	r = commit(fw, changes, ret_refusal);

@@ -534,6 +534,65 @@ static void test_suspended_monitor(void **state)
 	ruleset_done(&wanted);
 }
 
+/* Starts an nft that adds a set of so many elements to our table, in one transaction. */
+static pid_t start_large_change(const char *set, unsigned n_elements)
+{
+	pid_t pid = fork();
+	FILE *f;
+
+	if (pid != 0)
+		return pid;
+	f = popen("nft -f -", "we");
+	if (!f)
+		_exit(1);
+	fprintf(f, "add set ip6 ipv6nat %s { type ipv6_addr; }\n", set);
+	fprintf(f, "add element ip6 ipv6nat %s {", set);
+	for (unsigned i = 0; i < n_elements; i++)
+		fprintf(f, "%sfd99::%x", i ? "," : "", i);
+	fputs("}\n", f);
+	_exit(pclose(f) == 0 ? 0 : 1);
+}
+
+/* Nor is a large transaction missed that is still being told when ours begins. */
+static void test_suspended_while_told(void **state)
+{
+	struct world *w = *state;
+	struct ruleset few, many;
+	const struct ruleset *wanted[] = { &few, &many };
+
+	build_ports(&few, 1);
+	build_ports(&many, FW_LARGE_COMMIT + 1);
+	(void)apply(w, &few);
+	for (unsigned i = 0; i < 6; i++) {
+		struct ruleset_changes changes;
+		struct fw_refusal refusal;
+		uint32_t before, now;
+		char set[16];
+		bool ended;
+		int status;
+		pid_t pid;
+
+		assert_int_equal(ruleset_diff(wanted[i % 2], wanted[(i + 1) % 2], &changes), 0);
+		w->n_foreign = w->n_lost = 0;
+		assert_int_equal(fw_read_generation(w->fw, &before), 0);
+		(void)snprintf(set, sizeof(set), "large%u", i);
+		pid = start_large_change(set, 20000);
+		do {
+			ended = waitpid(pid, &status, WNOHANG) == pid;
+			assert_int_equal(fw_read_generation(w->fw, &now), 0);
+		} while (now == before && !ended);
+		assert_int_not_equal(now, before);
+		assert_int_equal(fw_commit(w->fw, &changes, &refusal), 1);
+		assert_true(ended || waitpid(pid, &status, 0) == pid);
+		assert_int_equal(status, 0);
+		vec_done(&changes);
+		settle(w);
+		assert_true(w->n_foreign + w->n_lost > 0);
+	}
+	ruleset_done(&few);
+	ruleset_done(&many);
+}
+
 static bool is_linux_5(void)
 {
 	struct utsname name;
@@ -752,6 +811,7 @@ int main(void)
 		TEST(test_monitor),
 		TEST(test_lost_notifications),
 		TEST(test_suspended_monitor),
+		TEST(test_suspended_while_told),
 		TEST(test_many_elements),
 		TEST(test_docker_rules_nft),
 		TEST(test_docker_rules_legacy),
