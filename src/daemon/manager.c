@@ -258,6 +258,7 @@ int manager_reload(struct manager *m, char **ret_error)
 	m->config = config;
 	adopt_config(m);
 	vec_done(&m->sysctls);
+	vec_done(&m->refusals);
 	manager_dirty(m);
 	return 0;
 }

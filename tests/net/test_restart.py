@@ -226,16 +226,22 @@ def test_one_refusal_does_not_stop_the_rest(lab, host, engine, web, daemon):
     assert daemon.log.read_text().count("kernel-refused: ") == 2 * len(refused)
 
 
-def test_refusal_ends_with_its_cause(engine, web, make_daemon):
-    """What has been refused is tried again with each resync, and not said again."""
-    daemon = make_daemon(config="[Docker]\nResyncSec=1\n")
+@pytest.mark.parametrize("again", ["resync", "reload"])
+def test_refusal_ends_with_its_cause(engine, web, make_daemon, again):
+    """What has been refused is tried again with each resync and another configuration, and not said
+    again."""
+    daemon = make_daemon(config="[Docker]\nResyncSec=1\n" if again == "resync" else "")
     started(daemon)
     for i in range(4):
         engine.network(f"wide{i}", f"fd2{i}::/24")
     daemon.wait_status(lambda s: s["state"] == "degraded")
     tried = refused_commits(daemon)
-    wait_for(lambda: refused_commits(daemon) > tried, what="tried again")
-    engine.docker("network rm wide3")
+    if again == "resync":
+        wait_for(lambda: refused_commits(daemon) > tried, what="tried again")
+        engine.docker("network rm wide0")
+    else:
+        daemon.configure("[Network wide0]\nMode=off\n")
+        daemon.ctl("reload", check=True)
     daemon.wait_status(lambda s: s["state"] == "ok")
     log = daemon.log.read_text()
     assert log.count("<3>kernel-refused: ") == log.count("Solved: kernel-refused: ") > 0
