@@ -39,6 +39,12 @@ static inline int steal_fd(int *fd)
 /* Closes an fd, keeps errno, returns -1 so that "fd = close_fd(fd)" reads well. */
 int close_fd(int fd);
 
+/*
+ * Where standard input, output or error is closed, the next open() would take its place, and what is
+ * printed would go there. After this writing to it fails, as it did. For the beginning of main().
+ */
+void own_standard_fds(void);
+
 static inline void freep(void *pp)
 {
 	free(*(void **)pp);

@@ -2,6 +2,7 @@
 #include "base/own.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 int close_fd(int fd)
 {
@@ -13,4 +14,11 @@ int close_fd(int fd)
 		errno = saved;
 	}
 	return -1;
+}
+
+void own_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", O_RDONLY);
 }

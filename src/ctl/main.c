@@ -167,6 +167,7 @@ int main(int argc, char **argv)
 {
 	int r;
 
+	own_standard_fds();
 	(void)setlocale(LC_ALL, "");
 	r = run(argc, argv);
 	if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -128,6 +128,15 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return check_usage(argc, argv, o);
 }
 
+/* What --check-config finds is its result, which editors read, and no message for the log. */
+static void tell(const struct options *o, int level, const char *text)
+{
+	if (o->check_config)
+		(void)fprintf(stderr, "%s\n", text);
+	else
+		(void)log_full(level, 0, "%s", text);
+}
+
 static int check_backend(const struct options *o, const struct config *c)
 {
 	int backend = o->backend ? config_backend_from_string(o->backend) : (int)c->backend;
@@ -138,7 +147,8 @@ static int check_backend(const struct options *o, const struct config *c)
 		return -EXIT_USAGE;
 	}
 	if (backend == CONFIG_BACKEND_IP6TABLES) {
-		log_error("The ip6tables backend is not available in this version: use nftables");
+		tell(o, LOG_ERR,
+		     "The ip6tables backend is not available in this version: use nftables");
 		return -EXIT_FAILURE;
 	}
 	return 0;
@@ -280,6 +290,9 @@ static int add_signals(struct daemon *d)
 	sigaddset(&mask, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
 		return -errno;
+	/* Who reads the log may go: that is no reason for the daemon to. */
+	if (!d->one_shot && signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
 	r = sd_event_add_signal(d->event, NULL, SIGTERM, on_terminate, d);
 	if (r >= 0)
 		r = sd_event_add_signal(d->event, NULL, SIGINT, on_terminate, d);
@@ -412,23 +425,13 @@ static int cleanup(void)
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* What --check-config finds is its result, which editors read, and no message for the log. */
-static void tell(const struct options *o, int level, const char *text)
-{
-	if (o->check_config)
-		(void)fprintf(stderr, "%s\n", text);
-	else
-		(void)log_full(level, 0, "%s", text);
-}
-
-int main(int argc, char **argv)
+static int act(int argc, char **argv)
 {
 	struct options o = {};
 	struct config config = {};
 	_cleanup_(freep) char *error = NULL;
 	int r;
 
-	log_setup();
 	r = parse_options(argc, argv, &o);
 	if (r <= 0)
 		return -r;
@@ -446,12 +449,25 @@ int main(int argc, char **argv)
 		tell(&o, LOG_ERR, error ? error : strerror(-r));
 		return EXIT_FAILURE;
 	}
-	r = check_backend(&o, &config);
-	if (r == 0 && o.check_config)
+	if (o.check_config)
 		vec_foreach (w, &config.warnings)
 			tell(&o, LOG_WARNING, w->text);
+	r = check_backend(&o, &config);
 	if (r == 0 && !o.check_config)
 		r = -run(&o, &config);
 	config_done(&config);
 	return -r;
+}
+
+int main(int argc, char **argv)
+{
+	int r;
+
+	own_standard_fds();
+	log_setup();
+	r = act(argc, argv);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return r;
+	(void)log_error_errno(errno, "Cannot write to standard output: %m");
+	return r == EXIT_SUCCESS ? EXIT_FAILURE : r;
 }

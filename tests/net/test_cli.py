@@ -12,8 +12,10 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -125,6 +127,21 @@ def test_log_of_a_services_child(daemon):
     assert ":1: unknown section" in daemon.run("--once").stderr
 
 
+def test_nobody_reads_the_log(running):
+    """A daemon outlives the program that its log goes to."""
+    running.stop()
+    process = running.host.popen(running.command(), stderr=subprocess.PIPE)
+    try:
+        wait_for(lambda: running.ctl("status").returncode < 2)
+        process.stderr.close()
+        running.ctl("reload", check=True)  # is logged
+        running.sync()
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.wait()
+
+
 # -- configuration ----------------------------------------------------------------------------
 
 BAD = {
@@ -151,6 +168,15 @@ def test_bad_configuration(daemon, text):
         assert args != "--check-config" or done.stderr.startswith(str(daemon.conf))
     # --cleanup has to work in any case
     assert daemon.run("--cleanup").returncode == 0
+
+
+def test_backend_that_is_not_there(daemon):
+    """--check-config names the line, without priorities of the log; --backend goes before it."""
+    daemon.configure("[Daemon]\nBackend=ip6tables\n")
+    done = daemon.run("--check-config")
+    assert done.returncode == 1 and done.stderr.startswith(f"{daemon.conf}:2: Backend=ip6tables ")
+    assert "<" not in done.stderr and "use nftables" in done.stderr
+    assert daemon.run("--check-config", "--backend nftables").returncode == 0
 
 
 def test_good_configuration(host, daemon):
@@ -259,6 +285,25 @@ def test_dry_run(lab, host, daemon):
     # beside a running daemon, too
     assert daemon.run("--dry-run", check=True).stdout == daemon.ctl("plan", check=True).stdout
     assert tcp_ask(lab.client, host.v6, 8080) == f"web tcp:80 from {lab.client.v6}"
+
+
+OUTPUT = ["ipv6natd --dry-run", "ipv6natd --version", "ipv6natd --help", "ipv6natctl status",
+          "ipv6natctl plan", "ipv6natctl version", "ipv6natctl help", "ipv6natctl monitor"]
+
+
+@pytest.mark.parametrize("where", ["/dev/full", "&-"])
+def test_output_that_cannot_be_written(host, running, where):
+    """Said, and exit code 1: nobody takes half a script, or none, for the whole. Closed standard
+    output is no place for what is opened next."""
+    running.configure("[Pool x]\nRange=2001:db8:77::/64\n")
+    running.ctl("reload", check=True)
+    for line in OUTPUT:
+        program, *args = line.split()
+        command = running.command(*args) if program == "ipv6natd" else \
+            [*running.ctl_program, "--control", running.control, *args]
+        script = f"exec timeout 20 {shlex.join(map(str, command))} >{where}"
+        done = host.run("sh", "-c", script, check=False)
+        assert done.returncode == 1 and re.search("annot write", done.stderr), line
 
 
 def test_once(lab, host, daemon):
