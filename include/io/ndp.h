@@ -14,6 +14,12 @@
 
 struct ndp;
 
+/*
+ * Of the event sources for frames. Equals take turns, so other work that has this priority (or a
+ * higher one) is done however fast frames come.
+ */
+#define NDP_EVENT_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
+
 struct ndp_callbacks {
 	/* Conflicts or errors of interfaces changed: ndp_problems() may answer otherwise now. */
 	void (*on_change)(void *userdata);

@@ -7,8 +7,9 @@
 
 #include <time.h>
 
-/* After everything that brings facts: what has arrived by then makes one pass. */
-#define PRIORITY_RECONCILE (SD_EVENT_PRIORITY_NORMAL + 10)
+/* After everything that brings facts: what has arrived by then makes one pass. In turns with the
+ * answers to solicitations, of which there may be a flood. */
+#define PRIORITY_RECONCILE NDP_EVENT_PRIORITY
 
 uint64_t manager_now(const struct manager *m)
 {

@@ -252,6 +252,8 @@ static int open_socket(struct ndp_uplink *u)
 	if (r != 0)
 		return r;
 	r = sd_event_add_io(u->ndp->event, &u->io, fd, EPOLLIN, ndp_answer_on_readable, u);
+	if (r >= 0)
+		r = sd_event_source_set_priority(u->io, NDP_EVENT_PRIORITY);
 	if (r < 0)
 		return r;
 	(void)sd_event_source_set_description(u->io, "ndp");
@@ -298,6 +300,7 @@ int ndp_uplink_open(struct ndp_uplink *u)
 	r = open_socket(u);
 	u->not_ethernet = r > 0;
 	if (r != 0) {
+		u->io = sd_event_source_disable_unref(u->io);
 		close_ring(u);
 		ndp_filter_done(&u->filter);
 	}

@@ -12,6 +12,7 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #define PATIENCE_US (5 * 1000 * 1000ULL)
@@ -1029,6 +1030,67 @@ static void test_million(void **state)
 	assert_true(counters().dropped[NDP_DROP_UNKNOWN] >= 2 * n);
 }
 
+static int on_other_work(sd_event_source *source, void *userdata)
+{
+	bool *done = userdata;
+
+	(void)source;
+	*done = true;
+	return 0;
+}
+
+/* Until it is killed. */
+static _Noreturn void flood(void)
+{
+	struct mmsghdr messages[64] = { 0 };
+	struct nd_frame f;
+	struct iovec iov;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	nd_build(&(const struct nd_case){ .target = ND_TARGET, WITH(ND_SLLA) }, &f);
+	iov = (struct iovec){ f.bytes, f.size };
+	for (unsigned i = 0; i < 64; i++) {
+		messages[i].msg_hdr.msg_iov = &iov;
+		messages[i].msg_hdr.msg_iovlen = 1;
+	}
+	for (;;)
+		(void)sendmmsg(world.wire, messages, 64, 0);
+}
+
+/* However fast good solicitations come, other work has its turn, also if it comes after all that
+ * brings facts. */
+static void test_flood(void **state)
+{
+	pid_t children[4];
+
+	need_namespace();
+	settle_target(ND_TARGET);
+	for (size_t i = 0; i < N_ELEMENTS(children); i++) {
+		children[i] = fork();
+		assert_true(children[i] >= 0);
+		if (children[i] == 0)
+			flood();
+	}
+	expect(counters().advertisements > 10000);
+	for (int i = 0; i < 50; i++) {
+		const uint64_t before = counters().advertisements;
+		sd_event_source *other = NULL;
+		bool done = false;
+
+		assert_true(sd_event_add_defer(world.event, &other, on_other_work, &done) >= 0);
+		assert_true(sd_event_source_set_priority(other, NDP_EVENT_PRIORITY) >= 0);
+		expect(done);
+		sd_event_source_unref(other);
+		/* one turn of the others, at most */
+		assert_in_range(counters().advertisements - before, 0, 8 * NDP_BATCH);
+		expect(counters().advertisements > before);
+	}
+	for (size_t i = 0; i < N_ELEMENTS(children); i++) {
+		assert_int_equal(kill(children[i], SIGKILL), 0);
+		assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
+	}
+}
+
 /* What the kernel had to drop because we did not come to read it is counted. */
 static void test_lost(void **state)
 {
@@ -1064,6 +1126,7 @@ int main(void)
 		kernel_test(test_no_permission),
 		kernel_test(test_million),
 		kernel_test(test_lost),
+		kernel_test(test_flood),
 	};
 
 	log_set_level(LOG_ERR);
