@@ -12,6 +12,7 @@
  *   docker-compare.c  are two facts the same? (pure)
  *   docker-url.c      where the engine is (pure)
  *   docker-watch.c    the unix socket's appearance
+ *   docker-unit.c     would connecting to it start the engine? systemd is asked
  */
 #include "base/own.h"
 #include "io/curl-glue.h"
@@ -19,12 +20,14 @@
 #include "wire/docker-json.h"
 
 #include <sys/queue.h>
+#include <systemd/sd-bus.h>
 
 #define BACKOFF_MIN_US 100000ULL
 #define BACKOFF_MAX_US 5000000ULL
 
 enum docker_phase {
 	DOCKER_WAITING,     /* for the back-off to end or the socket to appear */
+	DOCKER_ASKING,      /* systemd, whether to connect would start the engine */
 	DOCKER_GREETING,    /* until /version has said who it is */
 	DOCKER_SUBSCRIBING, /* until the event stream is open */
 	DOCKER_SYNCING,     /* until the first full resync of this connection */
@@ -127,6 +130,9 @@ struct docker {
 	sd_event_source *hang;      /* says so when the engine does not answer */
 	sd_event_source *watch;     /* inotify */
 	uint64_t watched_inode;     /* of the socket at the last attempt */
+	sd_bus *bus;                /* to systemd; NULL: not asked yet, or not to be had */
+	sd_bus_slot *unit_question;
+	sd_event_source *unit_late;
 
 	/* objects */
 	VEC(struct object *) objects; /* sorted by kind and id */
@@ -165,6 +171,13 @@ void docker_changed_flush(struct docker *d);
 void docker_update_problems(struct docker *d);
 /* "Cannot ...: HTTP 500: message", for an answer other than 200. */
 void docker_describe(const struct curl_answer *answer, char *ret, size_t size);
+
+/* docker-unit.c */
+/* > 0: systemd is asked whether to connect would start the engine. If so, docker_disconnect() is what
+ * comes of it in any phase; else it is docker_greet() in DOCKER_ASKING. 0: it cannot be asked. */
+int docker_unit_ask(struct docker *d);
+void docker_unit_cancel(struct docker *d);
+void docker_unit_done(struct docker *d);
 
 /* docker-greet.c */
 int docker_greet(struct docker *d);

@@ -272,8 +272,11 @@ void docker_connect(struct docker *d)
 		(void)sd_event_source_set_enabled(d->reconnect, SD_EVENT_OFF);
 	if (d->address.unix_path)
 		d->watched_inode = docker_watch_inode(d);
-	d->phase = DOCKER_GREETING;
 	docker_watch_for_hang(d);
+	d->phase = DOCKER_ASKING;
+	if (docker_unit_ask(d) > 0)
+		return;
+	d->phase = DOCKER_GREETING;
 	r = docker_greet(d);
 	if (r < 0)
 		docker_disconnect(d, r, strerror(-r));
@@ -281,6 +284,7 @@ void docker_connect(struct docker *d)
 
 static void cancel_connection(struct docker *d)
 {
+	docker_unit_cancel(d);
 	d->ping = curl_request_free(d->ping);
 	d->version = curl_request_free(d->version);
 	d->info = curl_request_free(d->info);
@@ -383,6 +387,8 @@ struct docker *docker_free(struct docker *d)
 	}
 	curl_glue_free(d->curl);
 	docker_watch_stop(d);
+	docker_unit_done(d);
+	sd_event_source_disable_unref(d->unit_late);
 	sd_event_source_disable_unref(d->reconnect);
 	sd_event_source_disable_unref(d->hang);
 	sd_event_source_disable_unref(d->retry);

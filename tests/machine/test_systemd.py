@@ -389,6 +389,52 @@ def test_without_docker(service):
     assert service.machine.is_active("ipv6natd") and service.tables()
 
 
+@pytest.fixture
+def activated(service):
+    """docker.socket listens for the engine, as Docker's own packages and Debian's have it."""
+    machine, engine = service.machine, service.engine
+    engine.stop()
+    hosts, engine.config["hosts"] = engine.config["hosts"], [engine.url, "fd://"]
+    engine.configure()
+    machine.write("/etc/systemd/system/docker.socket",
+                  "[Socket]\nListenStream=/run/docker.sock\nSocketMode=0660\n")
+    machine.write("/etc/systemd/system/docker.service.d/socket.conf", "[Unit]\nRequires=docker.socket\n")
+    service.systemctl("daemon-reload")
+    yield service
+    service.systemctl("stop docker.socket docker")
+    machine.run("rm", "/etc/systemd/system/docker.socket", "/etc/systemd/system/docker.service.d/socket.conf")
+    service.systemctl("daemon-reload")
+    engine.config["hosts"] = hosts
+    engine.configure()
+
+
+def test_engine_is_not_activated(activated):
+    """Whoever connects to docker.socket starts the engine; the daemon does not, neither one that was not
+    started yet nor one that was stopped. It notices at once when somebody else does."""
+    service = activated
+
+    def assert_left_alone():
+        assert service.ctl("sync", check=False).returncode == 1
+        assert "docker.service is not running" in str(service.status()["problems"])
+        assert service.show("ActiveState", "docker") == "inactive"
+        assert service.show("SubState", "docker.socket") == "listening"
+    service.systemctl("start docker.socket ipv6natd")
+    assert_left_alone()
+    assert service.status()["state"] == "starting"
+    for _ in range(2):
+        service.systemctl("start docker")
+        service.forget_containers()
+        wait_for(lambda: service.status()["state"] == "ok")
+        service.ctl("sync")
+        wait_for(lambda: "timeout" not in service.answers().values())
+        service.assert_main_job()
+        invocation = service.show("InvocationID", "docker")
+        service.systemctl("stop docker")
+        assert_left_alone()
+        assert service.show("InvocationID", "docker") == invocation
+    assert service.tables()
+
+
 def test_boot(lab, service):
     """Enabled, it is there before the engine starts; containers with a restart policy are served."""
     machine = service.machine
