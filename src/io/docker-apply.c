@@ -51,6 +51,25 @@ static bool insert_network(struct docker *d, struct network *n)
 	return true;
 }
 
+/* Who is a member is asked again wherever the container was one: no membership may outlive it, or
+ * its run. */
+static void touch_networks_of(struct docker *d, const char *id)
+{
+	vec_foreach (n, &d->snapshot.networks)
+		vec_foreach (m, &n->members)
+			if (strcmp(m->container_id, id) == 0) {
+				struct object *o = docker_object(d, OBJECT_NETWORK, n->id);
+
+				if (o)
+					docker_touch(d, o);
+			}
+}
+
+static bool is_live(const struct container *c)
+{
+	return c->state == CONTAINER_RUNNING || c->state == CONTAINER_PAUSED;
+}
+
 void docker_apply_container(struct docker *d, struct container *c, bool is_background)
 {
 	struct container *known = snapshot_find_container(&d->snapshot, c->id);
@@ -65,6 +84,9 @@ void docker_apply_container(struct docker *d, struct container *c, bool is_backg
 		container_done(c);
 		return;
 	}
+	/* Its networks have let go of it by now, docker_gwbridge without an event. */
+	if (is_live(known) && !is_live(c))
+		touch_networks_of(d, c->id);
 	/* After a start there are as many of these as containers: no plan for each. */
 	is_small = is_background && container_agrees(known, c) && container_agrees(c, known);
 	container_done(known);
@@ -96,19 +118,6 @@ void docker_apply_network(struct docker *d, struct network *n)
 	docker_changed(d);
 }
 
-/* Who is a member is asked again wherever the container was one: no membership may outlive it. */
-static void touch_networks_of(struct docker *d, const char *id)
-{
-	vec_foreach (n, &d->snapshot.networks)
-		vec_foreach (m, &n->members)
-			if (strcmp(m->container_id, id) == 0) {
-				struct object *o = docker_object(d, OBJECT_NETWORK, n->id);
-
-				if (o)
-					docker_touch(d, o);
-			}
-}
-
 static bool remove_container(struct docker *d, const char *id)
 {
 	struct container *known = snapshot_find_container(&d->snapshot, id);
@@ -130,7 +139,7 @@ void docker_forget_starting(struct docker *d, const char *id)
 		struct network_member *m = &n->members.items[i];
 		const struct container *c = snapshot_find_container(&d->snapshot, m->container_id);
 
-		if (!c || c->state == CONTAINER_RUNNING || c->state == CONTAINER_PAUSED)
+		if (!c || is_live(c))
 			continue;
 		free(m->container_id);
 		vec_remove(&n->members, i);
@@ -225,7 +234,7 @@ static bool must_be_inspected(const struct docker *d, const struct container *c)
 	bool is_ancient = e->version_major < 20 || (e->version_major == 20 &&
 						    e->version_minor <= 10 && e->version_patch < 6);
 
-	if (d->snapshot.complete || (c->state != CONTAINER_RUNNING && c->state != CONTAINER_PAUSED))
+	if (d->snapshot.complete || !is_live(c))
 		return false;
 	vec_foreach (p, &c->ports)
 		if (is_ancient && p->host_ip_kind == HOST_IP_V4)

@@ -36,7 +36,7 @@ static void touch_container(struct docker *d, const char *id)
 		docker_touch(d, o);
 }
 
-/* Swarm's endpoints on this bridge come and go without any event of their own. */
+/* Swarm's endpoints on this bridge come without any event of their own. */
 static void touch_gwbridge(struct docker *d)
 {
 	vec_foreach (n, &d->snapshot.networks)
@@ -69,7 +69,7 @@ static void on_container_event(struct docker *d, const struct docker_event *e)
 		return;
 	}
 	touch_container(d, e->id);
-	if (strcmp(e->action, "start") == 0 || strcmp(e->action, "die") == 0)
+	if (strcmp(e->action, "start") == 0)
 		touch_gwbridge(d);
 }
 

@@ -272,6 +272,40 @@ static bool is_member(struct world *w, const char *network, const char *containe
 	return false;
 }
 
+static struct fake_file *find_file(struct world *w, const char *id)
+{
+	vec_foreach (f, &w->fake->files)
+		if (strcmp(f->id, id) == 0)
+			return f;
+	return NULL;
+}
+
+/* Property: a membership ends with the container's run, when the container itself is done with it, and
+ * without an event of the network. */
+static void test_membership_ends(void **state)
+{
+	struct world *w = follow("20.10.24", "1.41");
+	const char *web = fake_id(w->fake, "container-web"), *ula = fake_id(w->fake, "network-ula");
+	char *status = strstr(find_file(w, web)->text, "\"running\"");
+
+	(void)state;
+	assert_true(is_member(w, ula, web));
+	fake_route(w->fake, web, FAKE_HANG, 0, NULL);
+	w->fake->log[0] = '\0';
+	send_event(w, "container", "die", web, "");
+	run_until(w, fake_seen(w->fake, web) == 1);
+	memcpy(status, "\"exited\" ", 9);
+	for (char *p = find_file(w, ula)->text; (p = strstr(p, web));)
+		*p = *p == 'f' ? '0' : 'f';
+	fake_unroute(w->fake);
+	vec_foreach (c, &w->fake->connections)
+		if (strstr((*c)->path, web))
+			fake_recorded(*c);
+	run_until(w, snapshot_find_container(w->snapshot, web)->state == CONTAINER_EXITED);
+	run_until(w, !is_member(w, ula, web));
+	close_world(w);
+}
+
 /* Property: while a network cannot be read its members stay as they were known, but not for ever those
  * that do not run: a start that has failed meanwhile leaves no mapping behind. */
 static void test_unreadable_network(void **state)
@@ -584,6 +618,7 @@ int main(void)
 		cmocka_unit_test(test_framing),
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_blocked_inspect),
+		cmocka_unit_test(test_membership_ends),
 		cmocka_unit_test(test_unreadable_network),
 		cmocka_unit_test(test_bad_objects),
 		cmocka_unit_test(test_bad_engines),
