@@ -148,14 +148,39 @@ static int start(struct conntrack *c)
 	return r;
 }
 
-static int start_queued(struct conntrack *c)
+/* New mappings of before, for which one would have looked again, unless newer changes are about them. */
+static int keep_new(struct mappings *active, const struct mappings *older)
 {
-	vec_done(&c->active);
-	if (c->queued.n == 0)
-		return 0;
+	size_t n = active->n;
+
+	vec_foreach (m, older) {
+		const struct mappings newer = { active->items, n, n };
+		struct mapping *copy;
+
+		if (!m->added || vec_find(&newer, m, compare_mappings))
+			continue;
+		copy = vec_add(active);
+		if (!copy)
+			return -ENOMEM;
+		*copy = *m;
+	}
+	vec_sort(active, compare_mappings);
+	return 0;
+}
+
+static int start_queued(struct conntrack *c, bool keep)
+{
+	struct mappings older = c->active;
+	int r = 0;
+
 	c->active = c->queued;
 	c->queued = (struct mappings){ 0 };
 	vec_sort(&c->active, compare_mappings);
+	if (keep && c->active.n > 0)
+		r = keep_new(&c->active, &older);
+	vec_done(&older);
+	if (r < 0 || c->active.n == 0)
+		return r;
 	c->attempts = 1;
 	c->looks = 0;
 	c->deleted = 0;
@@ -184,7 +209,7 @@ static int on_again(sd_event_source *source, uint64_t time_us, void *userdata)
 
 	(void)source;
 	(void)time_us;
-	if (c->running) /* newer changes have taken its place */
+	if (c->running) /* for newer changes, and for these as well */
 		return 0;
 	c->attempts = 1;
 	c->deleted = 0;
@@ -205,6 +230,8 @@ static bool has_added(const struct conntrack *c)
 /* The dump has ended: error is 0 or -errno. */
 static void finish(struct conntrack *c, int error)
 {
+	bool again = error == 0 && has_added(c) && (c->deleted > 0 || c->looks == 0) &&
+		     c->looks < LOOKS_AGAIN;
 	int r;
 
 	c->running = false;
@@ -215,11 +242,7 @@ static void finish(struct conntrack *c, int error)
 	else if (c->deleted > 0)
 		log_debug("Deleted %lu conntrack entries that contradicted changed mappings",
 			  c->deleted);
-	if (error == 0 && c->queued.n == 0 && has_added(c) && (c->deleted > 0 || c->looks == 0) &&
-	    c->looks < LOOKS_AGAIN)
-		r = look_again_later(c);
-	else
-		r = start_queued(c);
+	r = again && c->queued.n == 0 ? look_again_later(c) : start_queued(c, again);
 	if (r < 0)
 		warn_once(c, r);
 }
@@ -410,6 +433,6 @@ int conntrack_forget(struct conntrack *c, const struct ruleset_changes *changes,
 		return 0;
 	r = copy_locals(c, local);
 	if (r >= 0 && !c->running)
-		r = start_queued(c);
+		r = start_queued(c, sd_event_source_get_enabled(c->again, NULL) > 0);
 	return r < 0 ? r : 1;
 }

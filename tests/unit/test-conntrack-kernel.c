@@ -280,6 +280,26 @@ static void test_agreeing_flow(void **state)
 	close(udp);
 }
 
+/* Between the first look for a new mapping and the second one, docker-proxy answers once more, and
+ * another mapping comes: its looks are for both. */
+static void test_looks_for_all(void **state)
+{
+	int proxy = listen_at(SOCK_DGRAM, HOST, 5355);
+	struct sockaddr_in6 client = { .sin6_family = AF_INET6,
+				       .sin6_port = htons(4000),
+				       .sin6_addr = sample_address(NEW) };
+
+	(void)state;
+	map_port(IPPROTO_UDP, 5355, OLD);
+	map_port(IPPROTO_UDP, 5356, OLD);
+	assert_int_equal(sendto(proxy, "x", 1, 0, (struct sockaddr *)&client, sizeof(client)), 1);
+	assert_int_equal(n_flows(IPPROTO_UDP, 5355, NEW), 1);
+	for (int i = 0; i < 500 && n_flows(IPPROTO_UDP, 5355, NEW) > 0; i++)
+		assert_true(sd_event_run(event, 10000) >= 0);
+	assert_int_equal(n_flows(IPPROTO_UDP, 5355, NEW), 0);
+	close(proxy);
+}
+
 /* Many flows and several requests at once: one pass after the other finds all of them. */
 static void test_many_flows(void **state)
 {
@@ -360,8 +380,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
-		TEST(test_new_mapping), TEST(test_moved_and_removed),     TEST(test_agreeing_flow),
-		TEST(test_many_flows),  TEST(test_connections_of_before),
+		TEST(test_new_mapping),   TEST(test_moved_and_removed),
+		TEST(test_agreeing_flow), TEST(test_looks_for_all),
+		TEST(test_many_flows),    TEST(test_connections_of_before),
 	};
 
 	if (geteuid() != 0) {
