@@ -142,8 +142,8 @@ static int commit_difference(struct manager *m, const struct ruleset *wanted, bo
 	if (r > 0) {
 		log_commit(&changes);
 		(void)fw_forget_flows(m->fw, &changes, link_monitor_links(m->link_monitor));
-	} else if (r < 0) {
-		m->commit_errors++;
+	} else if (r < 0 && r != -ERESTART) {
+		m->commit_errors++; /* its refusal, not that somebody else was faster */
 	}
 	if (r < 0 && ret_refused && refusal.error && refusal.change < changes.n)
 		*ret_refused = remember_refusal(m, &changes.items[refusal.change], &refusal) > 0;

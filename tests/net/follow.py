@@ -55,6 +55,12 @@ def log_lines(daemon, pattern=""):
             if re.search(pattern, line)]
 
 
+def refused_commits(daemon):
+    """How often the kernel has refused a transaction since the daemon's start."""
+    _, metrics = daemon.request("GET", "/metrics")
+    return int(re.search(r"^ipv6nat_commit_errors_total (\d+)$", metrics, re.MULTILINE)[1])
+
+
 def cpu_seconds(process):
     """What the process has used of the CPU so far."""
     with open(f"/proc/{process.pid}/stat") as stat:

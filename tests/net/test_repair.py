@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from follow import log_lines
+from follow import log_lines, refused_commits
 from lab import outcome, read_line, tcp_ask, udp_ask, wait_for
 from nftables import counters, delete_port_and_table, find_handle, generation, tables
 
@@ -152,6 +152,7 @@ def test_change_between_reading_and_writing(lab, host, daemon):
         delete_port_and_table(host, 8080, 1e-4 + i * 3e-5)
         wait_for(lambda: tables(host) == before, 15, "repaired")
         assert [p["code"] for p in daemon.status()["problems"]] == ["foreign-repair"]
+        assert refused_commits(daemon) == 0
         if i % 2:  # or the next repairs were backed off, and would see both at once
             daemon.stop()
             daemon.start().sync()

@@ -8,10 +8,9 @@ counter; what changed meanwhile is caught up; nothing of ours stays where that i
 is ours but does not fit is replaced at once.
 """
 
-import re
-
 import pytest
 
+from follow import refused_commits
 from lab import Daemon, Prober, Stream, UdpPinger, outcome, tcp_ask, udp_ask, wait_for
 from nftables import counters, generation, tables
 
@@ -36,11 +35,6 @@ def started(daemon):
 def connections(daemon):
     return {p["protocol"]: p["connections"] for p in
             daemon.find_network("ula")["containers"][0]["ports"]}
-
-
-def refused_commits(daemon):
-    metrics = daemon.request("GET", "/metrics")[1]
-    return int(re.search(r"^ipv6nat_commit_errors_total (\d+)$", metrics, re.MULTILINE)[1])
 
 
 RESTARTS = {"stop": Daemon.stop, "kill": Daemon.kill, "hangup": Daemon.reload}
