@@ -12,7 +12,7 @@ ssh.py a host to log in to, terminal.py a screen.
 import os
 import re
 
-from .daemon import Daemon
+from .daemon import Daemon, end_daemons
 from .engine import ApiError, Container, Engine, engine_dirs
 from .lab import Lab, Unavailable, why_not_here
 from .ndppd import Ndppd

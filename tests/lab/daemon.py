@@ -207,3 +207,14 @@ class Daemon:
             self.lab.parts.remove(self)
         if self.process is not None:
             end_process(self.process)
+
+
+def end_daemons(daemons):
+    """Stops them and takes their rules away, also when one of them does not go in peace."""
+    try:
+        for daemon in daemons:
+            daemon.stop()
+    finally:
+        for daemon in daemons:
+            daemon.close()
+            daemon.wipe_rules()

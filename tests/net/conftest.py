@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pytest
 
-from lab import Daemon, Engine, Lab, Unavailable, why_not_here
+from lab import Daemon, Engine, Lab, Unavailable, end_daemons, why_not_here
 
 _labs = []
 
@@ -150,12 +150,8 @@ def make_world(module_engine, module_order):
 
     yield make
     try:
-        for daemon in made:
-            daemon.stop()
+        end_daemons(made)
     finally:
-        for daemon in made:
-            daemon.close()
-            daemon.wipe_rules()
         module_engine.clean()
 
 
@@ -192,16 +188,17 @@ def make_daemon(engine):
         return daemon
 
     yield make
-    try:
-        for daemon in made:
-            daemon.stop()
-    finally:
-        for daemon in made:
-            daemon.close()
-            daemon.wipe_rules()
+    end_daemons(made)
 
 
 @pytest.fixture
 def daemon(make_daemon):
     """The daemon on the engine's host, not started yet: daemon.start(), or order(world, daemon)."""
     return make_daemon()
+
+
+@pytest.fixture
+def running(daemon):
+    """It has started, and applied what there is."""
+    daemon.start().sync()
+    return daemon

@@ -50,12 +50,6 @@ def engine(module_engine):
     return module_engine
 
 
-@pytest.fixture
-def running(daemon):
-    daemon.start().sync()
-    return daemon
-
-
 def sysctls(host):
     return host.run("sh", "-c", "cd /proc/sys/net/ipv6/conf && grep . */*forwarding */accept_ra").stdout
 

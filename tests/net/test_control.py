@@ -40,12 +40,6 @@ def engine(module_engine):
     return module_engine
 
 
-@pytest.fixture
-def running(daemon):
-    daemon.start().sync()
-    return daemon
-
-
 class Follower:
     """A client of /v1/events; lines is what it has read so far, decoded."""
 

@@ -44,9 +44,9 @@ def engine(module_engine):
 
 
 @pytest.fixture
-def running(daemon):
+def daemon(daemon):
+    """Its socket has the name by which another host looks for it."""
     daemon.control = daemon.dir / "control.sock"
-    daemon.start().sync()
     return daemon
 
 

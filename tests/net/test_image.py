@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from follow import log_lines, rules
-from lab import Daemon, SocketProxy, SocketRelay, Stream, Unavailable, outcome, tcp_ask, wait_for
+from lab import Daemon, SocketProxy, SocketRelay, Stream, Unavailable, end_daemons, outcome, tcp_ask, wait_for
 from lab.daemon import TOP, program
 from lab.engine import engine_dirs
 from lab.process import words
@@ -154,10 +154,7 @@ def make_container(engine):
         return made[-1]
 
     yield make
-    for container in made:
-        container.stop()
-        container.wipe_rules()
-        container.close()
+    end_daemons(made)
 
 
 @pytest.fixture

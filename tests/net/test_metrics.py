@@ -41,9 +41,8 @@ def engine(module_engine):
 
 
 @pytest.fixture
-def running(daemon):
+def daemon(daemon):
     daemon.configure(LISTEN)
-    daemon.start().sync()
     return daemon
 
 
@@ -184,7 +183,6 @@ def test_latency(engine, running):
 def test_engine_gone(lab, engine, host, daemon):
     with SocketRelay(engine.socket, lab.dir / "relay") as relay:
         daemon.docker = relay.url
-        daemon.configure(LISTEN)
         daemon.start().sync()
         tcp_ask(lab.client, host.v6, 8080)
         relay.down()

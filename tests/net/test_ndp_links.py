@@ -13,7 +13,7 @@ import time
 import pytest
 
 from follow import cpu_seconds
-from lab import Daemon, outcome, udp_ask, wait_for
+from lab import Daemon, end_daemons, outcome, udp_ask, wait_for
 from neighbours import Wire, find_ndp, neighbour_entry, problem_codes, solicitation
 
 SUBNET = "2001:db8:1:0:d0::/80"
@@ -37,10 +37,7 @@ def make_daemon(module_engine, web):
         return made[-1]
 
     yield make
-    for daemon in made:
-        daemon.stop()
-        daemon.close()
-        daemon.wipe_rules()
+    end_daemons(made)
 
 
 @pytest.fixture

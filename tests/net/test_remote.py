@@ -12,7 +12,7 @@ import re
 import pytest
 
 from follow import answer, connected, disconnected, is_mapped, log_lines, rules
-from lab import Daemon, wait_for
+from lab import Daemon, end_daemons, wait_for
 
 pytestmark = pytest.mark.engine_any
 
@@ -96,10 +96,7 @@ def make(engine):
         return made[-1].start()
 
     yield make
-    for daemon in made:
-        daemon.stop()
-        daemon.close()
-        daemon.wipe_rules()
+    end_daemons(made)
 
 
 def web(engine):
