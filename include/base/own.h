@@ -7,6 +7,7 @@
  *   ...
  *   *ret = steal_ptr(&s);
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -60,6 +61,9 @@ static inline void fclosep(FILE **f)
 	if (*f)
 		fclose(*f);
 }
+
+/* A new string; NULL without memory, where vasprintf() leaves anything. */
+_printf_(1, 0) char *vformat_text(const char *format, va_list ap);
 
 /* Defines FUNCp() for _cleanup_() from a FUNC() that accepts NULL. */
 #define DEFINE_CLEANUP(type, func)           \

@@ -22,3 +22,10 @@ void own_standard_fds(void)
 		if (fcntl(fd, F_GETFD) < 0)
 			(void)open("/dev/null", O_RDONLY);
 }
+
+char *vformat_text(const char *format, va_list ap)
+{
+	char *text;
+
+	return vasprintf(&text, format, ap) < 0 ? NULL : text;
+}

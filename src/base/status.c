@@ -64,7 +64,6 @@ int problems_add(struct problems *p, enum problem_code code, enum problem_severi
 {
 	struct problem *added;
 	va_list ap;
-	int r;
 
 	added = vec_add(p);
 	if (!added)
@@ -73,10 +72,8 @@ int problems_add(struct problems *p, enum problem_code code, enum problem_severi
 	added->severity = severity;
 	added->cure = strdup(cure);
 	va_start(ap, format);
-	r = vasprintf(&added->message, format, ap);
+	added->message = vformat_text(format, ap);
 	va_end(ap);
-	if (r < 0)
-		added->message = NULL;
 	if (!added->cure || !added->message) {
 		free(added->cure);
 		free(added->message);

@@ -90,15 +90,12 @@ _printf_(3, 4) static void complain(const struct ctl_options *o, const char *cur
 {
 	_cleanup_(freep) char *text = NULL, *safe_text = NULL, *safe_cure = NULL;
 	va_list ap;
-	int r;
 
 	if (o->quiet)
 		return;
 	va_start(ap, format);
-	r = vasprintf(&text, format, ap);
+	text = vformat_text(format, ap);
 	va_end(ap);
-	if (r < 0)
-		text = NULL;
 	safe_text = text ? ctl_escape(text, "") : NULL;
 	safe_cure = cure ? ctl_escape(cure, "") : NULL;
 	ctl_error(safe_cure, "%s", safe_text ? safe_text : "out of memory");

@@ -63,15 +63,12 @@ void flow_print(struct flow *f, const char *color, const char *format, ...)
 	_cleanup_(freep) char *text = NULL, *safe = NULL;
 	char *state = NULL;
 	va_list ap;
-	int r;
 
 	va_start(ap, format);
-	r = vasprintf(&text, format, ap);
+	text = vformat_text(format, ap);
 	va_end(ap);
-	if (r < 0) {
-		text = NULL;
+	if (!text)
 		return;
-	}
 	safe = ctl_escape(text, "\n");
 	if (!safe)
 		return;

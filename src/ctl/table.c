@@ -201,16 +201,11 @@ int table_setf(struct table *t, size_t column, const char *format, ...)
 {
 	_cleanup_(freep) char *text = NULL;
 	va_list ap;
-	int r;
 
 	va_start(ap, format);
-	r = vasprintf(&text, format, ap);
+	text = vformat_text(format, ap);
 	va_end(ap);
-	if (r < 0) {
-		text = NULL;
-		return -ENOMEM;
-	}
-	return table_set(t, column, text);
+	return text ? table_set(t, column, text) : -ENOMEM;
 }
 
 void table_color(struct table *t, size_t column, const char *color)

@@ -102,8 +102,7 @@ void docker_trouble(struct docker *d, int error, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	if (vasprintf(&text, format, ap) < 0)
-		text = NULL;
+	text = vformat_text(format, ap);
 	va_end(ap);
 	if (!text) {
 		log_oom();

@@ -101,15 +101,12 @@ static int decided(struct net *net, enum net_mode mode, const char *format, ...)
 static int decided(struct net *net, enum net_mode mode, const char *format, ...)
 {
 	va_list ap;
-	int r;
 
 	va_start(ap, format);
-	r = vasprintf(&net->reason, format, ap);
+	net->reason = vformat_text(format, ap);
 	va_end(ap);
-	if (r < 0) {
-		net->reason = NULL;
+	if (!net->reason)
 		return -ENOMEM;
-	}
 	net->mode = mode;
 	return 1;
 }

@@ -51,7 +51,6 @@ _printf_(5, 6) static int add(struct api_picture *p, enum kind kind, const char 
 {
 	struct item *i = vec_add(p);
 	va_list ap;
-	int r;
 
 	if (!i) {
 		json_decref(object);
@@ -61,10 +60,8 @@ _printf_(5, 6) static int add(struct api_picture *p, enum kind kind, const char 
 	i->object = object;
 	i->name = strdup(name);
 	va_start(ap, format);
-	r = vasprintf(&i->key, format, ap);
+	i->key = vformat_text(format, ap);
 	va_end(ap);
-	if (r < 0)
-		i->key = NULL;
 	return i->object && i->name && i->key ? 0 : -ENOMEM;
 }
 

@@ -30,12 +30,10 @@ struct parser {
 static _printf_(2, 0) int format_message(const struct parser *p, const char *format, va_list ap,
 					 char **ret)
 {
-	_cleanup_(freep) char *what = NULL;
+	_cleanup_(freep) char *what = vformat_text(format, ap);
 
-	if (vasprintf(&what, format, ap) < 0) {
-		what = NULL;
+	if (!what)
 		return -ENOMEM;
-	}
 	if (asprintf(ret, "%s:%u: %s", p->name, p->line, what) < 0) {
 		*ret = NULL;
 		return -ENOMEM;

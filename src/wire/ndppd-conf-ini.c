@@ -67,13 +67,11 @@ static _printf_(2, 3) void comment(struct writer *w, const char *format, ...)
 	char *state = NULL;
 	size_t column = 1;
 	va_list ap;
-	int r;
 
 	va_start(ap, format);
-	r = vasprintf(&text, format, ap);
+	text = vformat_text(format, ap);
 	va_end(ap);
-	if (r < 0) {
-		text = NULL;
+	if (!text) {
 		w->result = -ENOMEM;
 		return;
 	}

@@ -52,15 +52,12 @@ static _printf_(3, 4) int fail(struct parser *p, unsigned line, const char *form
 {
 	_cleanup_(freep) char *what = NULL;
 	va_list ap;
-	int r;
 
 	va_start(ap, format);
-	r = vasprintf(&what, format, ap);
+	what = vformat_text(format, ap);
 	va_end(ap);
-	if (r < 0) {
-		what = NULL;
+	if (!what)
 		return -ENOMEM;
-	}
 	if (asprintf(&p->error, "%s:%u: %s", p->name, line, what) < 0) {
 		p->error = NULL;
 		return -ENOMEM;
