@@ -82,6 +82,9 @@ struct status_port {
 	uint64_t connections; /* filled in from the kernel's counters when asked */
 };
 
+/* Is the port translated by the ruleset, and thus counted? */
+_pure_ bool status_port_translated(const struct status_port *p);
+
 struct status_container {
 	char *id;
 	char *name;

@@ -52,5 +52,3 @@ void plan_done(struct plan *plan);
 
 /* Where the ruleset holds a translated port: fills in the key, returns the map's name. */
 const char *plan_port_element(const struct status_port *p, uint8_t key[static RULESET_KEY]);
-/* Is the port translated by the ruleset (and thus counted)? */
-bool plan_port_translated(const struct status_port *p);

@@ -44,6 +44,11 @@ static const char *const port_states[] = {
 };
 DEFINE_STRTAB(port_state, enum port_state, _PORT_STATE_MAX, port_states)
 
+bool status_port_translated(const struct status_port *p)
+{
+	return p->host_port != 0 && (p->state == PORT_ACTIVE || p->state == PORT_ASSUMED);
+}
+
 const double status_latency_bounds_s[STATUS_LATENCY_BOUNDS] = {
 	0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10,
 };

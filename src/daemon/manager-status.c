@@ -112,7 +112,7 @@ static uint64_t port_connections(const struct ruleset *counters, const struct st
 	const struct ruleset_element *e;
 	const struct ruleset_set *s;
 
-	if (!plan_port_translated(p))
+	if (!status_port_translated(p))
 		return 0;
 	s = ruleset_find_set(&counters->tables[RULESET_IP6], plan_port_element(p, key.key));
 	e = s ? vec_find(&s->elements, &key, ruleset_element_compare) : NULL;
@@ -234,7 +234,7 @@ void manager_announce(struct manager *m)
 		containers += n->containers.n;
 		vec_foreach (c, &n->containers)
 			vec_foreach (p, &c->ports)
-				ports += plan_port_translated(p);
+				ports += status_port_translated(p);
 	}
 	(void)sd_notifyf(
 		false, "STATUS=%s: Docker %s%s, %zu networks, %zu containers, %zu published ports",

@@ -556,7 +556,7 @@ static int plan_firewall(struct context *c)
 	for (size_t i = 0; i < c->mappings.n && r == 0; i++) {
 		const struct mapping *m = &c->mappings.items[i];
 
-		if (plan_port_translated(&m->port))
+		if (status_port_translated(&m->port))
 			r = put_mapping(c, m);
 		if (r == 0 && m->net->mode != NET_MODE_NAT && m->port.state != PORT_PROXIED)
 			r = put_open(c, m);

@@ -461,7 +461,7 @@ static int decide_conflicts(struct context *ctx)
 	vec_foreach (m, ctx->mappings) {
 		struct mapping **claim;
 
-		if (!plan_port_translated(&m->port))
+		if (!status_port_translated(&m->port))
 			continue;
 		claim = vec_add(&claims);
 		if (!claim) {

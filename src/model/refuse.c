@@ -41,7 +41,7 @@ static void mark_ports(struct plan *plan, const struct plan_refusals *refusals)
 				struct ruleset_element e = {};
 				struct ruleset_set s = {};
 
-				if (!plan_port_translated(p))
+				if (!status_port_translated(p))
 					continue;
 				snprintf(s.name, sizeof(s.name), "%s", plan_port_element(p, e.key));
 				if (element_is_refused(refusals, RULESET_IP6, &s, &e))
@@ -70,9 +70,4 @@ void plan_without(struct plan *plan, const struct plan_refusals *refusals)
 				vec_remove(&t->chains, i);
 			}
 	}
-}
-
-bool plan_port_translated(const struct status_port *p)
-{
-	return p->host_port != 0 && (p->state == PORT_ACTIVE || p->state == PORT_ASSUMED);
 }

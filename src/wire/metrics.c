@@ -270,12 +270,6 @@ static int write_networks(FILE *f, const struct status_networks *networks)
 	return 0;
 }
 
-/* Only these have a counter, and only once each: so no two samples have the same labels. */
-static bool is_counted(const struct status_port *p)
-{
-	return p->host_port != 0 && (p->state == PORT_ACTIVE || p->state == PORT_ASSUMED);
-}
-
 static void write_port(FILE *f, const struct status_network *n, const struct status_container *c,
 		       const struct status_port *p)
 {
@@ -298,7 +292,8 @@ static void write_ports(FILE *f, const struct status_networks *networks)
 	vec_foreach (n, networks)
 		vec_foreach (c, &n->containers)
 			vec_foreach (p, &c->ports)
-				if (is_counted(p) && n_ports++ < METRICS_PORTS_MAX)
+				/* only once each: so no two samples have the same labels */
+				if (status_port_translated(p) && n_ports++ < METRICS_PORTS_MAX)
 					write_port(f, n, c, p);
 	count(f, PORTS_OMITTED, n_ports > METRICS_PORTS_MAX ? n_ports - METRICS_PORTS_MAX : 0);
 }

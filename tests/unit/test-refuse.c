@@ -66,8 +66,8 @@ static void test_port(void **state)
 	refuse(&w, element(&w, "publish_any", 1));
 	assert_string_equal(world_ports(&w, "web"),
 			    "n [::]:8080->80/tcp active; n [::]:8081->81/tcp refused");
-	assert_false(plan_port_translated(&world_presence(&w, "n", "web")->ports.items[1]));
-	assert_true(plan_port_translated(&world_presence(&w, "n", "web")->ports.items[0]));
+	assert_false(status_port_translated(&world_presence(&w, "n", "web")->ports.items[1]));
+	assert_true(status_port_translated(&world_presence(&w, "n", "web")->ports.items[0]));
 	world_done(&w);
 }
 
