@@ -55,6 +55,13 @@ static void count_sent(struct ndp_counters *c, enum ndp_frame_kind kind)
 	}
 }
 
+/* Reasons of silence are about solicitations: what nobody has asked for is not among them. */
+static void count_unsent(struct ndp_counters *c, enum ndp_frame_kind kind)
+{
+	if (kind != NDP_FRAME_ANNOUNCEMENT && kind != NDP_FRAME_PROBE)
+		c->dropped[NDP_DROP_SEND]++;
+}
+
 /*
  * A frame that the kernel does not take is lost, as it would be on any wire: who asks asks again.
  * If the interface is gone, the socket's receiving side is told as well, and acts on it.
@@ -69,10 +76,8 @@ void ndp_batch_flush(struct ndp_uplink *u)
 
 		if (r < 0 && errno == EINTR)
 			continue;
-		if (r <= 0) {
-			u->counters.dropped[NDP_DROP_SEND]++;
-			done++;
-		}
+		if (r <= 0)
+			count_unsent(&u->counters, b->kinds[done++]);
 		for (; r > 0; r--)
 			count_sent(&u->counters, b->kinds[done++]);
 	}

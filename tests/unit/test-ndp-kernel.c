@@ -855,6 +855,25 @@ static void test_down_unnoticed(void **state)
 	expect_answer(ND_TARGET, "RS-");
 }
 
+/* An answer that the kernel does not take is counted as that; an announcement is nobody's silence. */
+static void test_send_fails(void **state)
+{
+	need_namespace();
+	world.plan.announce = true;
+	add_target(ND_TARGET);
+	assert_int_equal(apply(), 1);
+	expect(counters().announcements == 1);
+	ask_for(ND_TARGET);
+	run("ip link set v0 down");
+	(void)usleep(100 * MS); /* the second step of the script is due */
+	expect(counters().dropped[NDP_DROP_SEND] > 0);
+	spin(50 * MS);
+	assert_int_equal(counters().dropped[NDP_DROP_SEND], 1);
+	assert_int_equal(counters().solicitations, 1);
+	assert_int_equal(counters().advertisements, 0);
+	assert_int_equal(counters().announcements, 1);
+}
+
 /* Down and up as the plan says; coming up is announced to everybody, three times. */
 static void test_down_up(void **state)
 {
@@ -1120,6 +1139,7 @@ int main(void)
 		kernel_test(test_late_conflict),
 		kernel_test(test_looped_probe),
 		kernel_test(test_down_unnoticed),
+		kernel_test(test_send_fails),
 		kernel_test(test_down_up),
 		kernel_test(test_recreated),
 		kernel_test(test_not_ethernet),
