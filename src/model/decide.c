@@ -513,6 +513,31 @@ static int report_native(struct context *c, const struct net *net)
 	return 0;
 }
 
+/* Solicitations come for what is on-link. Mode proxy may be asked for where nothing of it is. */
+static int report_unanswered(struct context *c, const struct net *net)
+{
+	const struct inet_prefix *subnet = &net->facts->subnets.items[0].prefix;
+	char text[INET_PREFIX_TEXT];
+
+	if (net->mode != NET_MODE_PROXY || !c->config->ndp_answer || !*net->uplink)
+		return 0;
+	vec_foreach (l, &c->links->links) {
+		if (!link_is_uplink(c->config, l) || l == net->link ||
+		    (net->uplink_asked && strcmp(l->name, net->uplink) != 0))
+			continue;
+		vec_foreach (p, &l->on_link)
+			if (inet_prefix_overlaps(p, subnet))
+				return 0;
+	}
+	return problems_add(c->problems, PROBLEM_UNROUTED_PREFIX, PROBLEM_WARNING,
+			    "add a route to the prefix without a gateway on the uplink, or have it "
+			    "routed to this host and use mode routed",
+			    "network %s: mode proxy, but %s is not on-link on %s: its containers "
+			    "are not answered",
+			    net->facts->name, inet_prefix_format(subnet, text),
+			    net->uplink_asked ? net->uplink : "any uplink");
+}
+
 static int net_decide(struct context *c, struct net *net)
 {
 	int r;
@@ -534,6 +559,8 @@ static int net_decide(struct context *c, struct net *net)
 		r = report_native(c, net);
 	if (r >= 0)
 		r = decide_uplink(c, net);
+	if (r >= 0)
+		r = report_unanswered(c, net);
 	net->icc = option_bool(net->facts, DOCKER_BRIDGE "enable_icc", true);
 	return r;
 }

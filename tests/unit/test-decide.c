@@ -181,6 +181,44 @@ static void test_precedence(void **state)
 	}
 }
 
+/* Property: mode proxy where no uplink that may answer has the subnet on its link is a problem; not
+ * where there is no uplink at all, which is another one, or where nobody is to be answered. */
+static void test_proxy_off_link(void **state)
+{
+	static const struct {
+		const char *subnet, *uplink, *on_link;
+		bool answer;
+		size_t n_warnings;
+	} cases[] = {
+		{ "2001:db8:1:0:d0::/80", NULL, "2001:db8:1::/64", true, 0 },
+		{ "2001:db8:1::/64", NULL, "2001:db8:1:0:d0::/80", true, 0 },
+		{ "2001:db8:2::/64", NULL, "2001:db8:1::/64", true, 1 },
+		{ "2001:db8:2::/64", NULL, "2001:db8:1::/64", false, 0 },
+		{ "2001:db8:1:0:d0::/80", "eth0", "2001:db8:1::/64", true, 0 },
+		{ "2001:db8:1:0:d0::/80", "eth1", "2001:db8:1::/64", true, 1 },
+		{ "2001:db8:1:0:d0::/80", NULL, NULL, true, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct world w;
+
+		world_init(&w, 20, 10, 24);
+		if (cases[i].on_link) {
+			(void)world_uplink(&w, "eth0", cases[i].on_link, NULL);
+			(void)world_uplink(&w, "eth1", "2001:db8:3::/64", NULL);
+		}
+		(void)world_network(&w, NET, cases[i].subnet);
+		world_label(&w, NET, "ipv6nat.mode", "proxy");
+		if (cases[i].uplink)
+			world_label(&w, NET, "ipv6nat.uplink", cases[i].uplink);
+		w.config.ndp_answer = cases[i].answer;
+		expect_mode(&w, "proxy: label ipv6nat.mode=proxy");
+		assert_int_equal(world_problems(&w, PROBLEM_UNROUTED_PREFIX), cases[i].n_warnings);
+		world_done(&w);
+	}
+}
+
 /* Property: [Network] patterns are globs, and for each key the last match that sets it wins. */
 static void test_globs(void **state)
 {
@@ -576,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_rootless),
 		cmocka_unit_test(test_longest_on_link),
 		cmocka_unit_test(test_precedence),
+		cmocka_unit_test(test_proxy_off_link),
 		cmocka_unit_test(test_globs),
 		cmocka_unit_test(test_forced_on_native),
 		cmocka_unit_test(test_native_and_off_are_left_alone),

@@ -11,7 +11,7 @@ static struct link *basic_world(struct world *w, const char *mode)
 
 	world_init(w, 20, 10, 24);
 	w->links.all_forwarding = w->links.default_forwarding = 0;
-	(void)world_network(w, "n", "fd00:6::/64");
+	(void)world_network(w, "n", "2001:db8:1:0:d0::/80");
 	world_option(w, "n", WORLD_BRIDGE "name", "br0");
 	world_link(w, "br0")->forwarding = 0;
 	world_label(w, "n", "ipv6nat.mode", mode);
