@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/ctl.h"
 
+#include <langinfo.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -69,13 +70,15 @@ char *ctl_escape(const char *text, const char *allowed)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	char *result = malloc(strlen(text) * 4 + 1), *q = result;
+	bool is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 	uint32_t c;
 
 	if (!result)
 		return NULL;
 	while (*p != '\0') {
 		size_t n = decode(p, &c);
-		bool copy = n > 0 && (is_harmless(c) || (c < 0x80 && strchr(allowed, (int)c)));
+		bool copy = n == 1 ? is_harmless(c) || strchr(allowed, (int)c)
+				   : n > 1 && is_utf8 && is_harmless(c);
 
 		for (n = n > 0 ? n : 1; n > 0; n--, p++) {
 			if (copy)

@@ -43,6 +43,8 @@ _printf_(2, 3) void ctl_error(const char *cure, const char *format, ...);
 /*
  * Names and messages come from others, and a terminal obeys what it is sent: a copy with control
  * characters (but for those allowed), invalid UTF-8 and direction marks as \xNN; NULL: no memory.
+ * Where the user's character set is not UTF-8, all that is not ASCII: libsmartcols 2.38 would never
+ * end with it.
  */
 char *ctl_escape(const char *text, const char *allowed);
 

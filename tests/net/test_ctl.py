@@ -168,6 +168,33 @@ def test_status_of_a_big_host(daemon):
         lines_of(text, 100)
 
 
+STRANGE = ["netz-\u00fc", "e\u0301", "\u65e5\u672c", "\U0001f600", "a\u200bb", "a\ufffeb", "\U0010fffd", "a b",
+           "a\tb\nc", "\x1b[31m", "\u009b31m", "\u202ea", "\\x1b", "%s", "x" * 300]
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_strange_names(daemon, locale):
+    """Docker takes nearly anything for the name of a network. In every character set it is shown
+    in an end, and no terminal obeys it; documents have it as it is."""
+    document = big_document(len(STRANGE), len(STRANGE))
+    for network, name in zip(document["networks"], STRANGE):
+        network["name"] = network["reason"] = network["containers"][0]["name"] = name
+    daemon.env = {"LC_ALL": locale}
+    with answering(daemon, document):
+        for verb in "status", "networks", "ports":
+            out = daemon.ctl(verb, timeout=10).stdout
+            assert ("netz-\u00fc" in out) == (locale != "C") and ("netz-\\xc3\\xbc" in out) == (locale == "C")
+            assert not re.search("[\0-\x09\x0b-\x1f\x7f-\x9f\u202e]", out), out
+            code, text = on_screen(daemon, verb, env={"LC_ALL": locale}, rows=100)
+            assert code == (verb == "status") and "netz-" in text
+            assert not re.search("[\0-\x09\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202e]|\x1b[^[]", text), text
+            assert set(ESCAPE.findall(text)) <= {"\x1b[0m", "\x1b[1;31m", "\x1b[1;33m"}
+        for verb in "networks", "ports":
+            done = daemon.ctl("--json", verb, timeout=10)
+            names = [line[verb[:-1] if verb == "networks" else "container"] for line in json.loads(done.stdout)[verb]]
+            assert names == STRANGE
+
+
 def test_table_document(running):
     """Tables as documents say what the status document says."""
     status = running.status()
