@@ -100,6 +100,7 @@ struct network_subnet {
 };
 
 enum docker_rules {
+	DOCKER_RULES_UNKNOWN, /* not looked for since the network came or the engine connected */
 	DOCKER_RULES_ABSENT,
 	DOCKER_RULES_PRESENT,
 	DOCKER_RULES_LOST, /* were present since the engine connected, are not now */

@@ -10,5 +10,8 @@
  * anew) or the network is made again, so that a foreign flush never changes what we do.
  */
 void native_update(struct snapshot *snapshot, const struct links *links);
+/* Is there a network whose rules were never looked for? The kernel does not tell of new ones in
+ * x_tables. */
+bool native_is_unknown(const struct snapshot *snapshot);
 /* False where the engine's version rules it out, whatever rules there are. */
 bool native_possible(const struct snapshot *snapshot);

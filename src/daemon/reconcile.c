@@ -363,7 +363,7 @@ static int pass(struct manager *m)
 
 	if (!snapshot->complete || !links->complete)
 		return -EAGAIN;
-	if (m->rules_of_others) {
+	if (m->rules_of_others || native_is_unknown(snapshot)) {
 		r = fw_read_rules_of_others(m->fw, links);
 		if (r < 0 && native_possible(snapshot))
 			return log_error_errno(r, "Cannot read Docker's own rules, will retry: %m");

@@ -171,7 +171,7 @@ static void note_connected(struct docker *d)
 	docker_watch_stop(d);
 	/* Rules of Docker's own are looked for anew: this may be another engine, or options. */
 	vec_foreach (n, &d->snapshot.networks)
-		n->docker_rules = DOCKER_RULES_ABSENT;
+		n->docker_rules = DOCKER_RULES_UNKNOWN;
 	log_info("Docker engine %s (API %s) at %s%s: %zu networks, %zu containers.",
 		 e->version ? e->version : "?", e->api, e->host, d->was_connected ? " is back" : "",
 		 d->snapshot.networks.n, d->snapshot.containers.n);

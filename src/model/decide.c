@@ -209,7 +209,7 @@ static int decide_auto(struct context *c, struct net *net)
 		return decided(net, NET_MODE_OFF, "gateway_mode_ipv6=isolated");
 	if (n->internal)
 		return decided(net, NET_MODE_INTERNAL, "internal network");
-	if (n->docker_rules != DOCKER_RULES_ABSENT)
+	if (n->docker_rules == DOCKER_RULES_PRESENT || n->docker_rules == DOCKER_RULES_LOST)
 		return decided(net, NET_MODE_NATIVE, "Docker's own IPv6 rules for %s are present",
 			       net->bridge);
 	if (gateway_mode_is(n, "routed"))

@@ -39,7 +39,17 @@ void native_update(struct snapshot *snapshot, const struct links *links)
 			n->docker_rules = DOCKER_RULES_PRESENT;
 		else if (n->docker_rules == DOCKER_RULES_PRESENT && can_be_lost(snapshot, links, n))
 			n->docker_rules = DOCKER_RULES_LOST;
+		else if (n->docker_rules == DOCKER_RULES_UNKNOWN)
+			n->docker_rules = DOCKER_RULES_ABSENT;
 	}
+}
+
+bool native_is_unknown(const struct snapshot *snapshot)
+{
+	vec_foreach (n, &snapshot->networks)
+		if (n->docker_rules == DOCKER_RULES_UNKNOWN)
+			return native_possible(snapshot);
+	return false;
 }
 
 bool native_possible(const struct snapshot *snapshot)

@@ -30,14 +30,15 @@ class Engine:
     """A private Docker Engine on a host of the lab, with a containerd of its own.
 
     ip6tables: None = what this version does by itself (28.5: native IPv6 NAT), True, False.
-    More keys of daemon.json as config={...}. Not started by the constructor.
+    More keys of daemon.json as config={...}; path: where it looks for programs before it looks in
+    the machine's directories. Not started by the constructor.
     """
 
     def __init__(self, lab, host=None, version="20.10", *, userland_proxy=True, ip6tables=None,
                  experimental=False, fixed_cidr_v6="fd00:d0c:16::/64", live_restore=False,
-                 config=None):
+                 config=None, path=()):
         self.lab, self.host, self.version = lab, host or lab.host, version
-        self.bin = engine_dirs(version)
+        self.bin, self.path = engine_dirs(version), [str(directory) for directory in path]
         self.dir = lab.dir / f"e{len(lab.parts)}"
         self.dir.mkdir()
         self.socket = self.dir / "docker.sock"
@@ -65,7 +66,7 @@ class Engine:
     # The machine's system bus is hidden: a firewalld behind it would be told of this engine's
     # bridges and would change the firewall of the machine.
     def _env(self):
-        return {"PATH": ":".join([*self.bin, "/usr/sbin:/usr/bin:/sbin:/bin"]),
+        return {"PATH": ":".join([*self.bin, *self.path, "/usr/sbin:/usr/bin:/sbin:/bin"]),
                 "HOME": str(self.dir), "TMPDIR": str(self.dir),
                 "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.dir}/no-bus"}
 

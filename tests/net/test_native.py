@@ -13,7 +13,7 @@ import re
 import pytest
 
 from follow import answer, errors, is_mapped, log_lines, mappings, rules
-from lab import outcome, tcp_ask, udp_ask, wait_for
+from lab import Daemon, outcome, tcp_ask, udp_ask, wait_for
 from reach import at_once, reach, reach_briefly
 
 pytestmark = pytest.mark.engine_any
@@ -157,6 +157,31 @@ def test_network_comes_and_goes(lab, engine, daemon, tmp_path):
     ours = [line for line in seen.read_text().splitlines() if " ip6 ipv6nat " in line]
     assert ours and not [line for line in ours if "br-" in line or "8080" in line]
     assert not log_lines(daemon, "<[0-4]>")
+
+
+# The kernel tells nobody of new rules in the older x_tables: they are looked for with the network.
+def test_network_comes_with_older_rules(make_lab, make_engine, engine_version):
+    lab = make_lab()
+    programs = lab.dir / "legacy"
+    programs.mkdir()
+    for name in "iptables", "ip6tables":
+        (programs / name).symlink_to(f"/usr/sbin/{name}-legacy")
+    engine = make_engine(lab, ip6tables=None if engine_version == "28.5" else True, path=[programs])
+    daemon = Daemon(engine)
+    try:
+        daemon.start()
+        daemon.sync()
+        engine.network("ula", ULA)
+        engine.run("web", "--network ula -p 8080:80")
+        status = daemon.wait_status(lambda s: "ula" in modes(s) and
+                                    daemon.find_network("ula", s)["containers"])
+        assert "DOCKER" in lab.host.run("ip6tables-legacy-save").stdout
+        assert set(modes(status).values()) == {"native"} and mappings(lab.host) == {}
+        daemon.sync()
+        assert not errors(daemon.status())
+    finally:
+        daemon.stop()
+        daemon.close()
 
 
 # Somebody flushes Docker's chains: that is said, and what it takes to mend it; taking over would

@@ -477,7 +477,7 @@ static void test_engine_goes_and_comes(void **state)
 	assert_true(now_us() - begin < NOTICED_US);
 	run_until(w, s->engine.connected);
 	assert_int_equal(s->containers.n, n);
-	assert_int_equal(s->networks.items[0].docker_rules, DOCKER_RULES_ABSENT);
+	assert_int_equal(s->networks.items[0].docker_rules, DOCKER_RULES_UNKNOWN);
 	assert_int_equal(docker_problems(w->docker)->n, 0);
 	close_world(w);
 }

@@ -48,6 +48,28 @@ static void test_unknown_version(void **state)
 	world_done(&w);
 }
 
+/* Property: rules are unknown until they have been looked for, where there may be any; once is enough. */
+static void test_unknown_until_looked_for(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, 28, 5, 2);
+	assert_false(native_is_unknown(&w.snapshot));
+	(void)world_network(&w, "n", "fd00:6::/64");
+	assert_true(native_is_unknown(&w.snapshot));
+	assert_int_equal(rules_of(&w, "n"), DOCKER_RULES_ABSENT);
+	assert_false(native_is_unknown(&w.snapshot));
+	world_docker_rules(&w, world_bridge(&w, "n"));
+	assert_int_equal(rules_of(&w, "n"), DOCKER_RULES_PRESENT);
+	assert_false(native_is_unknown(&w.snapshot));
+	(void)world_network(&w, "next", "fd00:7::/64");
+	assert_true(native_is_unknown(&w.snapshot));
+	w.snapshot.engine.version_major = 26;
+	assert_false(native_is_unknown(&w.snapshot));
+	world_done(&w);
+}
+
 /* Property: each network goes by its own bridge, and only with IPv6. */
 static void test_own_bridge(void **state)
 {
@@ -99,7 +121,7 @@ static void test_lost(void **state)
 	assert_int_equal(world_status(&w, "n")->mode, NET_MODE_NATIVE);
 
 	vec_done(&w.links.docker_rules);
-	world_find_network(&w, "n")->docker_rules = DOCKER_RULES_ABSENT; /* made again */
+	world_find_network(&w, "n")->docker_rules = DOCKER_RULES_UNKNOWN; /* made again */
 	assert_int_equal(world_plan(&w)->problems.n, 0);
 	assert_int_equal(world_status(&w, "n")->mode, NET_MODE_NAT);
 	world_done(&w);
@@ -149,9 +171,13 @@ static void test_lost_but_forced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_version_gate), cmocka_unit_test(test_unknown_version),
-		cmocka_unit_test(test_own_bridge),   cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_not_lost),     cmocka_unit_test(test_lost_but_forced),
+		cmocka_unit_test(test_version_gate),
+		cmocka_unit_test(test_unknown_version),
+		cmocka_unit_test(test_unknown_until_looked_for),
+		cmocka_unit_test(test_own_bridge),
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_not_lost),
+		cmocka_unit_test(test_lost_but_forced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
