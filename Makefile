@@ -188,7 +188,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(UNITDIR)
 	for unit in $(UNITS); do \
 		sed 's|/usr/sbin/|$(SBINDIR)/|; s|/usr/bin/|$(BINDIR)/|' systemd/$$unit \
-			>$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+			>$(DESTDIR)$(UNITDIR)/$$unit && chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	install -D -m 644 systemd/ipv6nat.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/ipv6nat.conf
 	install -D -m 644 systemd/ipv6nat.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/ipv6nat.conf
 	install -d $(DESTDIR)$(SYSCONFDIR)/ipv6nat/ipv6nat.conf.d
