@@ -10,6 +10,11 @@ bool docker_network_matters(const struct network *n)
 	return (n->ipv6 || n->swarm) && !n->config_only && strcmp(n->driver, "bridge") == 0;
 }
 
+bool docker_network_is_gwbridge(const struct network *n)
+{
+	return strcmp(n->name, "docker_gwbridge") == 0 && docker_network_matters(n);
+}
+
 /* Moves the item just added at the end to its place. */
 #define vec_settle(v, compare)                                                        \
 	do {                                                                          \
@@ -195,10 +200,11 @@ static bool apply_listed_network(struct docker *d, struct network *n)
 		network_done(n);
 		return false;
 	}
-	/* The lists have no members, and of a swarm's network perhaps nothing that counts here. */
+	/* The lists have no members, and of a swarm's network perhaps nothing that counts here. The first
+	 * plan must not close what only these will tell. */
 	if (docker_network_matters(n)) {
 		docker_read(d, o, QUEUE_NETWORKS);
-		o->gate = n->swarm && !d->snapshot.complete;
+		o->gate = (n->swarm || docker_network_is_gwbridge(n)) && !d->snapshot.complete;
 		if (n->swarm && known) {
 			network_done(n);
 			return false;

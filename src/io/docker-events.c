@@ -40,7 +40,7 @@ static void touch_container(struct docker *d, const char *id)
 static void touch_gwbridge(struct docker *d)
 {
 	vec_foreach (n, &d->snapshot.networks)
-		if (strcmp(n->name, "docker_gwbridge") == 0 && docker_network_matters(n))
+		if (docker_network_is_gwbridge(n))
 			touch_network(d, n->id);
 }
 

@@ -219,6 +219,8 @@ void docker_drop_network(struct docker *d, const char *id);
 bool docker_apply_lists(struct docker *d);
 /* An IPv6 bridge, or one that may be one on this host: the only kind that is read one by one. */
 bool docker_network_matters(const struct network *n);
+/* Containers do not list it among theirs: its own members tell who publishes ports there. */
+bool docker_network_is_gwbridge(const struct network *n);
 
 /* docker-compare.c */
 bool container_equal(const struct container *a, const struct container *b);

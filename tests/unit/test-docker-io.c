@@ -306,6 +306,33 @@ static void test_membership_ends(void **state)
 	close_world(w);
 }
 
+/* Property: who publishes ports on docker_gwbridge is known in the first snapshot. */
+static void test_gwbridge_is_awaited(void **state)
+{
+	struct world *w = open_world("20.10.24", "1.41");
+	const char *web = fake_id(w->fake, "container-web"), *ula = fake_id(w->fake, "network-ula");
+	char list[512];
+
+	(void)state;
+	snprintf(list, sizeof(list),
+		 "[{\"Id\":\"%s\",\"Name\":\"docker_gwbridge\",\"Driver\":\"bridge\","
+		 "\"Scope\":\"local\",\"EnableIPv6\":true}]",
+		 ula);
+	fake_route(w->fake, "/networks", FAKE_JSON, 200, list);
+	fake_route(w->fake, ula, FAKE_HANG, 0, NULL);
+	fake_start(w->fake);
+	connect_to(w);
+	run_until(w, fake_seen(w->fake, ula) == 1);
+	run_for(w, 50000);
+	assert_false(w->snapshot->complete);
+	vec_foreach (c, &w->fake->connections)
+		if (strstr((*c)->path, ula))
+			fake_recorded(*c);
+	run_until(w, w->snapshot->complete);
+	assert_true(is_member(w, ula, web));
+	close_world(w);
+}
+
 /* Property: while a network cannot be read its members stay as they were known, but not for ever those
  * that do not run: a start that has failed meanwhile leaves no mapping behind. */
 static void test_unreadable_network(void **state)
@@ -614,6 +641,7 @@ int main(void)
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_blocked_inspect),
 		cmocka_unit_test(test_membership_ends),
+		cmocka_unit_test(test_gwbridge_is_awaited),
 		cmocka_unit_test(test_unreadable_network),
 		cmocka_unit_test(test_bad_objects),
 		cmocka_unit_test(test_bad_engines),
