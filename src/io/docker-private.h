@@ -10,7 +10,6 @@
  *   docker-sync.c     the full resync: both lists
  *   docker-apply.c    answers become facts of the snapshot
  *   docker-compare.c  are two facts the same? (pure)
- *   docker-url.c      where the engine is (pure)
  *   docker-watch.c    the unix socket's appearance
  *   docker-unit.c     would connecting to it start the engine? systemd is asked
  */
@@ -18,6 +17,7 @@
 #include "io/curl-glue.h"
 #include "io/docker.h"
 #include "wire/docker-json.h"
+#include "wire/docker-url.h"
 
 #include <sys/queue.h>
 #include <systemd/sd-bus.h>
@@ -95,12 +95,6 @@ struct sync {
 	struct waiters next;    /* of the one after it */
 	sd_event_source *timer; /* the periodic one, and retries */
 	sd_event_source *limit; /* how long on_synced waits for what is blocked */
-};
-
-struct docker_address {
-	char *base_url;
-	char *unix_path; /* NULL: TCP */
-	bool verify;
 };
 
 struct docker {
@@ -228,11 +222,6 @@ bool container_equal(const struct container *a, const struct container *b);
 bool container_agrees(const struct container *known, const struct container *listed);
 bool network_equal(const struct network *a, const struct network *b);
 bool network_equal_but_members(const struct network *a, const struct network *b);
-
-/* docker-url.c: -EINVAL with the reason as text. */
-int docker_address_parse(const char *url, bool has_certs, bool tls_verify,
-			 struct docker_address *ret, const char **ret_why);
-void docker_address_done(struct docker_address *a);
 
 /* docker-watch.c */
 void docker_watch_start(struct docker *d);

@@ -2,12 +2,12 @@
 #include "wire/conf-ini-keys.h"
 
 #include "base/log.h"
+#include "wire/docker-url.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <strings.h>
-#include <sys/un.h>
 
 /* Values */
 
@@ -124,26 +124,15 @@ static void reset_string(void *field)
 	*text = NULL;
 }
 
-/* As io/docker takes it, but for what only a connection tells. */
 static int parse_docker_host(const char *value, void *field)
 {
-	static const char *const schemes[] = { "tcp://", "https://" };
-	size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	struct docker_address address = {};
+	const char *why;
+	int r;
 
-	if (strncmp(value, "unix:///", strlen("unix:///")) == 0)
-		return strlen(value) - strlen("unix://") <= path_max ? parse_string(value, field)
-								     : -EINVAL;
-	for (size_t i = 0; i < N_ELEMENTS(schemes); i++) {
-		const char *host = value + strlen(schemes[i]);
-		size_t n;
-
-		if (strncmp(value, schemes[i], strlen(schemes[i])) != 0)
-			continue;
-		n = strcspn(host, "/@?# \t");
-		if (n > 0 && (host[n] == '\0' || strcmp(host + n, "/") == 0))
-			return parse_string(value, field);
-	}
-	return -EINVAL;
+	r = docker_address_parse(value, false, false, &address, &why);
+	docker_address_done(&address);
+	return r < 0 ? r : parse_string(value, field);
 }
 
 static int parse_path(const char *value, void *field)

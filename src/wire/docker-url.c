@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "io/docker-private.h"
+#include "wire/docker-url.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 static int parse_unix(const char *path, struct docker_address *ret, const char **ret_why)
